@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: Apache-2.0
+# `make help` lists the targets. Every one that builds makes sure of liburing first.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+# Two builds at once would wait for each other's lock on the same build folder.
+.NOTPARALLEL:
+MAKEFLAGS += --no-print-directory
+
+SOURCES := $(wildcard Package.swift Sources Tests Examples Benchmarks Snippets)
+
+.PHONY: help
+help: ## List the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1|\2/' | column -t -s '|'
+
+.PHONY: liburing
+liburing:
+	@Scripts/ensure-liburing.sh
+
+.PHONY: test
+test: liburing ## Build and run the tests, debug
+	Scripts/run-tests.sh
+
+.PHONY: test-release
+test-release: liburing ## Build and run the tests, optimised
+	Scripts/run-tests.sh -c release
+
+.PHONY: demo
+demo: liburing ## Run the echo server and its verifying load client
+	swift build --package-path Examples -c release
+	Scripts/demo.sh
+
+# The cheapest checks come first, and the test runner's summary is the last thing printed.
+.PHONY: check
+check: liburing ## Everything a change has to pass
+	$(MAKE) lint
+	$(MAKE) unsafe-count
+	$(MAKE) test
+	$(MAKE) must-not-compile
+	$(MAKE) client
+	$(MAKE) examples
+	$(MAKE) canary
+	$(MAKE) hot-path
+	$(MAKE) test-release
+
+.PHONY: lint
+lint: ## Check the formatting and style rules
+	swift format lint --strict --parallel --recursive $(SOURCES)
+
+.PHONY: format
+format: ## Rewrite the sources in the house format
+	swift format --in-place --parallel --recursive $(SOURCES)
+
+.PHONY: unsafe-count
+unsafe-count: ## Count the unsafe expressions of the library; examples must have none
+	Scripts/count-unsafe.sh
+
+.PHONY: must-not-compile
+must-not-compile: liburing ## Check that misuse is rejected with the expected diagnostics
+	Scripts/must-not-compile.sh
+
+.PHONY: client
+client: liburing ## Build and run a package that uses URing with a user's settings
+	swift build --package-path Tests/ClientPackage
+	swift run --package-path Tests/ClientPackage --skip-build ReadmeProgram
+
+.PHONY: examples
+examples: liburing ## Build the examples and run their tests
+	swift build --package-path Examples -c release
+	if [ -d Examples/Tests ]; then \
+	    swift build --package-path Examples -c release --build-tests; \
+	    Scripts/run-tests.sh --package-path Examples -c release --skip-build; \
+	fi
+
+.PHONY: canary
+canary: liburing ## Build URing, swift-system, Glibc and SwiftNIO together, from clean
+	Scripts/import-canary.sh
+
+.PHONY: hot-path
+hot-path: liburing ## Check allocations, reference counts and instructions per operation
+	Scripts/count-allocations.sh
+	Scripts/count-instructions.sh
+
+# The Swift test library itself never frees some memory, so leaks are not looked for.
+.PHONY: sanitize
+sanitize: liburing ## Run the tests under the address and the thread sanitizer
+	ASAN_OPTIONS=detect_leaks=0 Scripts/run-tests.sh --sanitize=address --scratch-path .build-asan
+	Scripts/run-tests.sh --sanitize=thread --scratch-path .build-tsan
+
+.PHONY: clean
+clean: ## Remove everything that was built
+	rm -rf .build .build-* Examples/.build Benchmarks/.build Tests/*/.build

@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import SystemPackage
+
+/// An operation that is the caller's again, with its result.
+///
+/// Take out what is needed; what stays is released. Preparing ``operation`` once more allocates nothing.
+@frozen
+public struct Completed<Op: Operation & ~Copyable>: ~Copyable {
+    /// The operation with everything it owns.
+    public var operation: Op
+    /// What came of it. A negative result of the kernel is a failure here, never a thrown error.
+    public var result: Result<Op.Success, Errno>
+    /// What the kernel said, as it said it.
+    public let entry: CompletionEntry
+
+    @inlinable @inline(__always)
+    init(operation: consuming Op, result: consuming Result<Op.Success, Errno>, entry: CompletionEntry) {
+        self.operation = operation
+        self.result = result
+        self.entry = entry
+    }
+}
+
+extension Completed where Op: MultishotOperation & ~Copyable {
+    /// Why the operation ended, and with that whether to prepare it again.
+    @inlinable
+    public var ending: MultishotEnding { Op.ending(entry) }
+}
+
+/// What one completion of a multishot operation says.
+@frozen
+public enum Event<Op: MultishotOperation & ~Copyable>: ~Copyable {
+    /// The operation has yielded something and goes on.
+    case more(Result<Op.Success, Errno>)
+    /// The operation has ended and is the caller's again; its result may still be a success.
+    case finished(Completed<Op>)
+}

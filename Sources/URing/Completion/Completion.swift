@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import CURing
+import SystemPackage
+
+/// Something an operation said: its end, or one event of several.
+///
+/// Switch over ``tag``, then take the operation back: ``take(_:)-(Op.Type)`` for one that completes once, ``event(_:)`` for a multishot.
+/// A completion that is dropped releases what is in it: the operation with its buffers, and a result such as an accepted socket.
+@frozen
+public struct Completion<Tag: BitwiseCopyable>: ~Copyable {
+    /// The value the operation was prepared with.
+    public let tag: Tag
+    @usableFromInline var core: CompletionCore
+
+    @inlinable @inline(__always)
+    init(tag: Tag, core: consuming CompletionCore) {
+        self.tag = tag
+        self.core = core
+    }
+
+    /// What the kernel said.
+    @inlinable
+    public var entry: CompletionEntry {
+        @inline(__always) get { core.entry }
+    }
+
+    /// Whether the operation goes on after this.
+    @inlinable
+    public var hasMore: Bool { core.entry.flags.contains(.more) }
+
+    /// Whether the completion is of an operation of this type.
+    @inlinable
+    public func `is`<Op: Operation & ~Copyable>(_: Op.Type) -> Bool {
+        core.isType(Op.self)
+    }
+
+    /// Takes the operation back, with its result.
+    ///
+    /// - Precondition: The operation is of this type. With one tag for several types, ask ``is(_:)`` first.
+    @inlinable @inline(__always)
+    public consuming func take<Op: SingleShotOperation & ~Copyable>(_: Op.Type) -> Completed<Op> {
+        core.expect(Op.self)
+        return core.finish(Op.self, payloadOffset: SlotLayout.payloadOffset(Tag.self))
+    }
+
+    /// Takes back the operation that a token names, with its result.
+    ///
+    /// - Precondition: The token is that operation's.
+    @inlinable @inline(__always)
+    public consuming func take<Op: SingleShotOperation & ~Copyable>(_ token: Token<Op>) -> Completed<Op> {
+        core.expect(token.any)
+        return core.finish(Op.self, payloadOffset: SlotLayout.payloadOffset(Tag.self))
+    }
+
+    /// Takes what a multishot operation yielded, and the operation itself when it has ended.
+    ///
+    /// - Precondition: The operation is of this type, and its earlier completions were taken or dropped before the last one is taken.
+    @inlinable @inline(__always)
+    public consuming func event<Op: MultishotOperation & ~Copyable>(_: Op.Type) -> Event<Op> {
+        core.expect(Op.self)
+        if hasMore {
+            return .more(core.continue(Op.self, payloadOffset: SlotLayout.payloadOffset(Tag.self)))
+        }
+        return .finished(core.finish(Op.self, payloadOffset: SlotLayout.payloadOffset(Tag.self)))
+    }
+}
+
+/// The part of a completion that owns something: the slot's contents, or one event of it.
+@safe @usableFromInline @frozen
+struct CompletionCore: ~Copyable {
+    @usableFromInline let slot: Slot
+    @usableFromInline let table: InFlightTable
+    @usableFromInline let entry: CompletionEntry
+
+    @inlinable @inline(__always)
+    init(slot: Slot, table: InFlightTable, entry: CompletionEntry) {
+        self.slot = slot
+        self.table = table
+        self.entry = entry
+    }
+
+    @inlinable
+    deinit {
+        table.dispose(of: slot, entry: entry)
+    }
+
+    @inlinable @inline(__always)
+    func isType<Op: Operation & ~Copyable>(_: Op.Type) -> Bool {
+        // SAFETY: the slot stays in use while a completion of it exists.
+        unsafe ObjectIdentifier(slot.header.pointee.type) == ObjectIdentifier(Op.self)
+    }
+
+    @inlinable @inline(__always)
+    func expect<Op: Operation & ~Copyable>(_: Op.Type) {
+        if !isType(Op.self) { wrongType(Op.self) }
+    }
+
+    @usableFromInline @inline(never)
+    func wrongType<Op: Operation & ~Copyable>(_: Op.Type) -> Never {
+        let actual = unsafe String(describing: slot.header.pointee.type)
+        preconditionFailure("This completion is of a \(actual), not of a \(Op.self); switch over its tag, or ask is(_:) first.")
+    }
+
+    @inlinable @inline(__always)
+    func expect(_ token: AnyToken) {
+        precondition(
+            unsafe slot.header.pointee.userData == token.userData && table.identity == token.ringIdentity,
+            "This completion is of another operation than the token's.")
+    }
+
+    /// Ends the operation: moves it out and frees its slot.
+    @inlinable @inline(__always)
+    consuming func finish<Op: Operation & ~Copyable>(_: Op.Type, payloadOffset: Int) -> Completed<Op> {
+        let (slot, table, entry) = (slot, table, entry)
+        discard self
+        return table.finish(Op.self, slot: slot, payloadOffset: payloadOffset, entry: entry)
+    }
+
+    /// Takes one event of an operation that goes on.
+    @inlinable @inline(__always)
+    consuming func `continue`<Op: Operation & ~Copyable>(_: Op.Type, payloadOffset: Int) -> Result<Op.Success, Errno> {
+        let (slot, table, entry) = (slot, table, entry)
+        discard self
+        return table.continue(Op.self, slot: slot, payloadOffset: payloadOffset, entry: entry)
+    }
+}

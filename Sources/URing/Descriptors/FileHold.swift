@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import CURing
+import Glibc
+import SystemPackage
+
+/// Something an operation can be directed at: a ``Descriptor`` or an ``UnownedDescriptor``.
+public protocol FileResource: ~Copyable {
+    /// Keeps the file open for an operation.
+    borrowing func hold() -> FileHold
+}
+
+/// An operation's share in a file: as long as it exists, the descriptor's number is not closed and so means this file.
+///
+/// Holds are counted without atomics, because a descriptor and the operations on it belong to one isolation region.
+@safe @frozen
+public struct FileHold: ~Copyable {
+    @usableFromInline let block: UnsafeMutablePointer<DescriptorBlock>?
+    /// The descriptor's number.
+    @usableFromInline let number: Int32
+    /// What the submission entry's flags say of the number, `IOSQE_FIXED_FILE`.
+    @usableFromInline let entryFlags: UInt8
+
+    /// Takes a share in a counted descriptor.
+    @inlinable @inline(__always)
+    init(block: UnsafeMutablePointer<DescriptorBlock>, number: Int32, entryFlags: UInt8) {
+        // SAFETY: the caller has a share itself, so the block lives; this share keeps it until `deinit`.
+        unsafe block.pointee.holdCount &+= 1
+        unsafe self.block = unsafe block
+        self.number = number
+        self.entryFlags = entryFlags
+    }
+
+    /// Refers to a descriptor that is somebody else's.
+    @inlinable @inline(__always)
+    init(unowned number: Int32) {
+        unsafe block = nil
+        self.number = number
+        entryFlags = 0
+    }
+
+    @inlinable
+    deinit {
+        if let block = unsafe block {
+            unsafe DescriptorBlock.release(block)
+        }
+    }
+}
+
+extension FileHold: FileResource {
+    /// Takes another share in the same file, for a further operation.
+    @inlinable @inline(__always)
+    public borrowing func hold() -> FileHold {
+        if let block = unsafe block {
+            return unsafe FileHold(block: block, number: number, entryFlags: entryFlags)
+        }
+        return FileHold(unowned: number)
+    }
+}
+
+/// The counted state of an owned descriptor: closed when its owner and all operations have let go.
+@usableFromInline
+struct DescriptorBlock {
+    /// The number, or -1 once somebody else has closed it.
+    @usableFromInline var number: Int32
+    /// One for the owner and one for each operation.
+    @usableFromInline var holdCount: Int32
+
+    @usableFromInline
+    init(number: Int32) {
+        self.number = number
+        holdCount = 1
+    }
+
+    static func make(number: Int32) -> UnsafeMutablePointer<DescriptorBlock> {
+        let block = UnsafeMutablePointer<DescriptorBlock>.allocate(capacity: 1)
+        unsafe block.initialize(to: DescriptorBlock(number: number))
+        return unsafe block
+    }
+
+    @inlinable @inline(__always)
+    static func release(_ block: UnsafeMutablePointer<DescriptorBlock>) {
+        // SAFETY: the caller gives up its share, which kept the block alive until here.
+        unsafe block.pointee.holdCount &-= 1
+        if unsafe block.pointee.holdCount == 0 { unsafe end(block) }
+    }
+
+    @usableFromInline @inline(never)
+    static func end(_ block: UnsafeMutablePointer<DescriptorBlock>) {
+        let number = unsafe block.pointee.number
+        unsafe block.deallocate()
+        // Linux frees the number whatever close(2) returns, so there is nothing to retry and nobody to tell.
+        if number >= 0 { _ = close(number) }
+    }
+}

@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import SystemPackage
+
+/// A file descriptor that belongs to somebody else.
+///
+/// For event loops that are handed descriptors. Nothing keeps its owner from closing it while an operation waits, and the number
+/// from meaning another file afterwards; a ``Descriptor`` keeps that from happening.
+@frozen
+public struct UnownedDescriptor: FileResource, BitwiseCopyable, Sendable, Hashable {
+    /// The descriptor.
+    public let fileDescriptor: FileDescriptor
+
+    /// Refers to an open descriptor.
+    @inlinable @inline(__always)
+    public init(_ fileDescriptor: FileDescriptor) {
+        self.fileDescriptor = fileDescriptor
+    }
+
+    /// Refers to the descriptor without keeping it open.
+    @inlinable @inline(__always)
+    public borrowing func hold() -> FileHold {
+        FileHold(unowned: fileDescriptor.rawValue)
+    }
+
+    /// The process's standard input.
+    public static var standardInput: UnownedDescriptor { UnownedDescriptor(.standardInput) }
+    /// The process's standard output.
+    public static var standardOutput: UnownedDescriptor { UnownedDescriptor(.standardOutput) }
+    /// The process's standard error.
+    public static var standardError: UnownedDescriptor { UnownedDescriptor(.standardError) }
+}

@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import SystemPackage
+
+/// The start of every slot; the tag and then the operation follow it.
+@usableFromInline
+struct SlotHeader {
+    /// The operation's type: how a slot is emptied when nobody knows any more what is in it.
+    @usableFromInline var type: any (Operation & ~Copyable).Type
+    /// The user data of the operation in the slot, or of the next one while the slot is free.
+    @usableFromInline var userData: UInt64
+    /// How many completions with more to come (`F_MORE`) are in the hands of the caller.
+    @usableFromInline var outstanding: UInt32
+    /// Whether the last completion was dropped while earlier ones were still out: the last of those frees the slot.
+    @usableFromInline var isAbandoned: Bool
+
+    @inlinable
+    init(userData: UInt64) {
+        self.type = EmptySlot.self
+        self.userData = userData
+        self.outstanding = 0
+        self.isAbandoned = false
+    }
+}
+
+/// Stands in the header of a slot that holds nothing, so that a walk over all slots knows it.
+@usableFromInline
+struct EmptySlot: Operation, ~Copyable {
+    @usableFromInline typealias Success = Void
+
+    @inlinable static var opcode: Opcode { .nop }
+
+    @inlinable static var minimumKernel: KernelVersion { .init(5, 1) }
+
+    @usableFromInline
+    @unsafe mutating func encode(into entry: borrowing SubmissionEntry, kernelData: UnsafeMutablePointer<NoKernelData>) {
+        preconditionFailure("An empty slot is never submitted.")
+    }
+
+    @usableFromInline
+    mutating func complete(_ completion: CompletionEntry, kernelData: borrowing NoKernelData) -> Result<Void, Errno> {
+        preconditionFailure("An empty slot never completes.")
+    }
+}
+
+/// Where the parts of a slot lie for one type of tag.
+@usableFromInline
+enum SlotLayout {
+    /// Room every slot has for an operation and its kernel data.
+    @usableFromInline static let minimumPayloadByteCount = 80
+
+    @inlinable @inline(__always)
+    static func tagOffset<Tag: BitwiseCopyable>(_: Tag.Type) -> Int {
+        alignedUp(MemoryLayout<SlotHeader>.size, to: MemoryLayout<Tag>.alignment)
+    }
+
+    /// The payload is 16-byte aligned whatever the tag is.
+    @inlinable @inline(__always)
+    static func payloadOffset<Tag: BitwiseCopyable>(_: Tag.Type) -> Int {
+        alignedUp(tagOffset(Tag.self) + MemoryLayout<Tag>.size, to: 16)
+    }
+
+    /// Slots are a power of two apart, so that an index becomes an address by a shift: 128 bytes for tags of up to 16.
+    @inlinable @inline(__always)
+    static func slotByteCount<Tag: BitwiseCopyable>(_: Tag.Type) -> Int {
+        let needed = payloadOffset(Tag.self) + minimumPayloadByteCount
+        return needed <= 128 ? 128 : needed <= 256 ? 256 : 1 << (Int.bitWidth - (needed - 1).leadingZeroBitCount)
+    }
+
+    @inlinable @inline(__always)
+    static func alignedUp(_ offset: Int, to alignment: Int) -> Int {
+        (offset + alignment - 1) & ~(alignment - 1)
+    }
+}
+
+/// Where an operation and its kernel data lie inside a payload, and whether they need a box of their own.
+@usableFromInline
+enum PayloadLayout {
+    @inlinable @inline(__always)
+    static func kernelDataOffset<Op: Operation & ~Copyable>(_: Op.Type) -> Int {
+        SlotLayout.alignedUp(MemoryLayout<Op>.size, to: MemoryLayout<Op.KernelData>.alignment)
+    }
+
+    @inlinable @inline(__always)
+    static func byteCount<Op: Operation & ~Copyable>(_: Op.Type) -> Int {
+        kernelDataOffset(Op.self) + MemoryLayout<Op.KernelData>.size
+    }
+
+    @inlinable @inline(__always)
+    static func isBoxed<Op: Operation & ~Copyable>(_: Op.Type, capacity: Int) -> Bool {
+        byteCount(Op.self) > capacity || MemoryLayout<Op>.alignment > 16 || MemoryLayout<Op.KernelData>.alignment > 16
+    }
+}

@@ -1,0 +1,191 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import CURing
+import SystemPackage
+
+/// How one read or write is to be done, `RWF_*`.
+@frozen
+public struct TransferFlags: OptionSet, Sendable, Hashable {
+    /// The kernel's bits.
+    public let rawValue: UInt32
+
+    /// Takes the kernel's bits.
+    @inlinable
+    public init(rawValue: UInt32) {
+        self.rawValue = rawValue
+    }
+
+    /// Asks for high priority; on a polled ring the device is polled.
+    @inlinable public static var highPriority: TransferFlags { TransferFlags(rawValue: 0x01) }
+    /// Writes the data through to the device, as with `O_DSYNC`.
+    @inlinable public static var dataSync: TransferFlags { TransferFlags(rawValue: 0x02) }
+    /// Writes data and metadata through to the device, as with `O_SYNC`.
+    @inlinable public static var sync: TransferFlags { TransferFlags(rawValue: 0x04) }
+    /// Fails with `EAGAIN` rather than wait.
+    @inlinable public static var noWait: TransferFlags { TransferFlags(rawValue: 0x08) }
+    /// Appends to the file, whatever the offset.
+    @inlinable public static var append: TransferFlags { TransferFlags(rawValue: 0x10) }
+    /// Writes at the offset although the file was opened for appending (Linux 6.9).
+    @inlinable public static var noAppend: TransferFlags { TransferFlags(rawValue: 0x20) }
+    /// Writes all or nothing where a device supports it (Linux 6.11).
+    @inlinable public static var atomic: TransferFlags { TransferFlags(rawValue: 0x40) }
+    /// Does not keep the data in the page cache afterwards (Linux 6.14).
+    @inlinable public static var doNotCache: TransferFlags { TransferFlags(rawValue: 0x80) }
+}
+
+/// Where in a file a transfer begins.
+@frozen
+public enum FilePosition: Sendable, Hashable, ExpressibleByIntegerLiteral {
+    /// The file's own position, which moves on; also for what has none, such as a pipe.
+    case current
+    /// So many bytes from the beginning.
+    case offset(UInt64)
+
+    /// Makes an offset of a number.
+    @inlinable
+    public init(integerLiteral value: UInt64) {
+        self = .offset(value)
+    }
+
+    /// The kernel's form: -1 for the file's own position.
+    @inlinable
+    public var rawValue: UInt64 {
+        @inline(__always) get {
+            switch self {
+            case .current: .max
+            case .offset(let offset): offset
+            }
+        }
+    }
+}
+
+/// Reads from a file into memory it owns.
+///
+/// The result is how many bytes were read, 0 at the end of the file; the memory's count is then where they end.
+///
+/// - Requires: Linux 5.6, `IORING_OP_READ`.
+/// - Important: The kernel writes to the memory until the completion.
+///
+/// The liburing function is `io_uring_prep_read`; see `io_uring_prep_read(3)`, `read(2)`.
+@frozen
+public struct Read<Memory: ByteDestination & ~Copyable>: SingleShotOperation, ~Copyable {
+    /// The file, kept open until the operation is done.
+    public var file: FileHold
+    /// Where the bytes go.
+    public var memory: Memory
+    /// Where in the memory they begin.
+    public var start: Int
+    /// Where in the file they begin.
+    public var position: FilePosition
+    /// How the read is done.
+    public var flags: TransferFlags
+
+    /// Makes a read.
+    ///
+    /// - Parameters:
+    ///   - file: The file to read from.
+    ///   - memory: Where the bytes go; as many are asked for as there is room behind `start`, but no more than 0x7ffff000.
+    ///   - position: Where in the file they begin.
+    ///   - start: How many bytes of the memory to leave as they are.
+    ///   - flags: How the read is done.
+    /// - Precondition: `start` bytes are initialised, and there is room behind them: a read of nothing could not be told
+    ///   from the end of the file.
+    @inlinable @inline(__always)
+    public init(
+        _ file: borrowing some FileResource & ~Copyable, into memory: consuming Memory, at position: FilePosition = .current,
+        startingAt start: Int = 0, flags: TransferFlags = []
+    ) {
+        precondition(
+            start >= 0 && start <= memory.initializedByteCount, "A read must start within the initialised bytes, or right behind them.")
+        precondition(start < memory.byteCapacity, "A read needs room: the memory is empty or full.")
+        self.file = file.hold()
+        self.memory = memory
+        self.start = start
+        self.position = position
+        self.flags = flags
+    }
+
+    @inlinable public static var opcode: Opcode { .read }
+
+    @inlinable public static var minimumKernel: KernelVersion { KernelVersion(5, 6) }
+
+    @inlinable @inline(__always)
+    @unsafe public mutating func encode(into entry: borrowing SubmissionEntry, kernelData: UnsafeMutablePointer<NoKernelData>) {
+        entry.opcode = .read
+        entry.setFile(file)
+        entry.offset = position.rawValue
+        // SAFETY: the memory is the operation's own, and the operation has its final address.
+        unsafe entry.setBytes(UnsafeRawBufferPointer(rebasing: memory.kernelRoom[start...]))
+        entry.operationFlags = flags.rawValue
+    }
+
+    @inlinable @inline(__always)
+    public mutating func complete(_ completion: CompletionEntry, kernelData: borrowing NoKernelData) -> Result<Int, Errno> {
+        if completion.result >= 0 { memory.didInitialize(byteCount: start + Int(completion.result)) }
+        return completion.count
+    }
+}
+
+/// Writes bytes it owns to a file.
+///
+/// The result is how many bytes were written, possibly fewer than given.
+///
+/// - Requires: Linux 5.6, `IORING_OP_WRITE`.
+/// - Important: The kernel reads the memory until the completion.
+///
+/// The liburing function is `io_uring_prep_write`; see `io_uring_prep_write(3)`, `write(2)`.
+@frozen
+public struct Write<Memory: ByteSource & ~Copyable>: SingleShotOperation, ~Copyable {
+    /// The file, kept open until the operation is done.
+    public var file: FileHold
+    /// Where the bytes come from.
+    public var memory: Memory
+    /// Where in the memory they begin.
+    public var start: Int
+    /// Where in the file they go.
+    public var position: FilePosition
+    /// How the write is done.
+    public var flags: TransferFlags
+
+    /// Makes a write.
+    ///
+    /// - Parameters:
+    ///   - file: The file to write to.
+    ///   - memory: Where the bytes come from; all initialised ones from `start` on are written, but no more than 0x7ffff000.
+    ///   - position: Where in the file they go.
+    ///   - start: How many bytes of the memory to leave out.
+    ///   - flags: How the write is done.
+    /// - Precondition: `start` is within the initialised bytes.
+    @inlinable @inline(__always)
+    public init(
+        _ file: borrowing some FileResource & ~Copyable, from memory: consuming Memory, at position: FilePosition = .current,
+        startingAt start: Int = 0, flags: TransferFlags = []
+    ) {
+        // SAFETY: only the count is looked at.
+        precondition(unsafe start >= 0 && start <= memory.kernelBytes.count, "A write must start within the initialised bytes.")
+        self.file = file.hold()
+        self.memory = memory
+        self.start = start
+        self.position = position
+        self.flags = flags
+    }
+
+    @inlinable public static var opcode: Opcode { .write }
+
+    @inlinable public static var minimumKernel: KernelVersion { KernelVersion(5, 6) }
+
+    @inlinable @inline(__always)
+    @unsafe public mutating func encode(into entry: borrowing SubmissionEntry, kernelData: UnsafeMutablePointer<NoKernelData>) {
+        entry.opcode = .write
+        entry.setFile(file)
+        entry.offset = position.rawValue
+        // SAFETY: the memory is the operation's own, and the operation has its final address.
+        unsafe entry.setBytes(UnsafeRawBufferPointer(rebasing: memory.kernelBytes[start...]))
+        entry.operationFlags = flags.rawValue
+    }
+
+    @inlinable @inline(__always)
+    public mutating func complete(_ completion: CompletionEntry, kernelData: borrowing NoKernelData) -> Result<Int, Errno> {
+        completion.count
+    }
+}

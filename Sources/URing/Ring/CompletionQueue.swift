@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import CURing
+
+/// The caller's side of the completion queue: memory only, no system calls.
+@safe @usableFromInline
+struct CompletionQueue: BitwiseCopyable {
+    @usableFromInline let sharedHead: UnsafeMutablePointer<UInt32>
+    @usableFromInline let tail: UnsafeMutablePointer<UInt32>
+    @usableFromInline let entries: UnsafeMutablePointer<curing_cqe>
+    @usableFromInline let entryCount: UInt32
+    @usableFromInline let entryShift: UInt32
+    /// The next entry to read.
+    @usableFromInline var head: UInt32
+
+    // SAFETY: the pointers are into a mapped ring, or a test's stand-in for one, that outlives this value.
+    init(_ ring: curing_ring) {
+        unsafe sharedHead = ring.cq_head
+        unsafe tail = ring.cq_tail
+        unsafe entries = ring.cqes
+        unsafe entryCount = ring.cq_entries
+        unsafe entryShift = ring.cqe_shift
+        unsafe head = curing_load_relaxed_u32(ring.cq_head)
+    }
+
+    /// How many completions are there to be read.
+    @inlinable
+    var readyCount: UInt32 {
+        // Acquire: the entries before the tail are complete. The difference is right across the wrap.
+        @inline(__always) get { unsafe curing_load_acquire_u32(tail) &- head }
+    }
+
+    /// Reads the next entry and gives its place back to the kernel; nil when there is none.
+    @inlinable @inline(__always)
+    mutating func next() -> curing_cqe? {
+        while true {
+            guard unsafe curing_load_acquire_u32(tail) != head else { return nil }
+            // SAFETY: the entry is before the tail, and its place stays ours until the head passes it.
+            let entry = unsafe entries[Int(truncatingIfNeeded: (head & (entryCount &- 1)) &<< entryShift)]
+            let isUnusual = entry.flags & (CURING_CQE_F_SKIP | CURING_CQE_F_32) != 0
+            // On a ring of mixed sizes, a 32-byte entry takes two places.
+            head &+= isUnusual && entry.flags & CURING_CQE_F_32 != 0 ? 2 : 1
+            // Release: our reads of the entry happen before the kernel's writes to its place.
+            unsafe curing_store_release_u32(sharedHead, head)
+            if isUnusual && entry.flags & CURING_CQE_F_SKIP != 0 { continue }
+            return entry
+        }
+    }
+}

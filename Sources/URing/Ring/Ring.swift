@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import CURing
+import SystemPackage
+
+/// An io_uring: operations go in, completions come out, and the caller decides when the kernel is entered.
+///
+/// The tag is the caller's own value, by which a loop tells one completion from another. Operations are prepared with
+/// ``prepare(_:tag:)``, given to the kernel by ``submit()`` or one of its forms, and come back from ``nextCompletion()``.
+///
+/// A ring belongs to one isolation region, and with the recommended options to the thread that made it: other threads get
+/// `EEXIST`. When a thread ends, the kernel cancels what it submitted. Dropping a ring cancels everything and waits for the kernel
+/// to let go of the operations' memory; see ``close(deadline:)``.
+@frozen
+public struct Ring<Tag: BitwiseCopyable>: ~Copyable {
+    @usableFromInline var core: RingCore
+
+    /// Makes a ring.
+    ///
+    /// - Parameters:
+    ///   - entries: How many operations can be prepared between two submissions, rounded up to a power of two; as many
+    ///     as memory allows can be in flight.
+    ///   - options: How it is set up.
+    /// - Throws: An error that names the likely cause.
+    ///
+    /// The liburing function is `io_uring_queue_init_params`; see `io_uring_setup(2)`.
+    public init(entries: Int, options: RingOptions = .recommended) throws(RingSetupError) {
+        core = try RingCore(tag: Tag.self, entries: entries, options: options, firstGeneration: 0)
+    }
+
+    /// Makes a ring whose slots have been used many times already, for testing the wrap of their generations.
+    init(entries: Int, options: RingOptions = .recommended, firstGeneration: UInt32) throws(RingSetupError) {
+        core = try RingCore(tag: Tag.self, entries: entries, options: options, firstGeneration: firstGeneration)
+    }
+
+    /// Ends the ring: cancels everything and waits until the kernel has let go.
+    ///
+    /// Dropping a ring does the same, with ten seconds of patience. Operations that were prepared and not submitted do not run.
+    ///
+    /// - Parameter deadline: How long to wait at most.
+    /// - Returns: What the kernel had not given back by then. It is leaked rather than freed under the kernel.
+    @discardableResult
+    public consuming func close(deadline: Duration = .seconds(10)) -> RingLeftovers {
+        core.close(deadline: deadline)
+    }
+
+    // MARK: Preparing
+
+    /// Consumes an operation and writes its submission queue entry; the kernel sees it with the next submission.
+    ///
+    /// When the queue is full, what is queued is submitted first.
+    ///
+    /// - Returns: The operation's name, for cancelling or updating it.
+    /// - Throws: What submitting a full queue threw, `EAGAIN` if ``RingOptions/submitsWhenFull`` is off. The operation is then dropped;
+    ///   ask ``availableEntries`` beforehand to keep it.
+    @inlinable @inline(__always) @discardableResult
+    public mutating func prepare<Op: Operation & ~Copyable>(_ operation: consuming Op, tag: Tag) throws(Errno) -> Token<Op> {
+        if core.submissions.isFull { try core.makeRoom() }
+        let slot = core.table.insert(operation, tag: tag)
+        // SAFETY: the entry is behind the published tail. The operation has its final address, and stays there until its
+        // last completion is taken.
+        let entry = unsafe core.submissions.nextEntry()
+        let offset = SlotLayout.payloadOffset(Tag.self)
+        let payload = unsafe core.table.payload(
+            Op.self, of: slot, offset: offset, capacity: SlotLayout.slotByteCount(Tag.self) - offset)
+        let kernelData = unsafe (payload + PayloadLayout.kernelDataOffset(Op.self)).assumingMemoryBound(to: Op.KernelData.self)
+        let identity = core.table.identity
+        unsafe payload.assumingMemoryBound(to: Op.self).pointee.encode(
+            into: SubmissionEntry(entry, ringIdentity: identity), kernelData: kernelData)
+        let userData = unsafe slot.header.pointee.userData
+        unsafe entry.pointee.user_data = userData
+        core.submissions.tail &+= 1
+        return Token(any: AnyToken(userData: userData, ringIdentity: identity))
+    }
+
+    /// How many operations can be prepared before the queue is full.
+    public var availableEntries: Int {
+        mutating get { Int(core.submissions.room) }
+    }
+
+    /// How many operations the kernel has not finished, or been shown, yet.
+    public var inFlightCount: Int { core.table.inFlightCount }
+
+    // MARK: Submitting
+
+    /// Submits what is prepared, without waiting; no system call when there is nothing to do.
+    ///
+    /// - Throws: What the kernel says of the submission as a whole. Nothing is lost by it: the operations stay queued.
+    ///
+    /// The liburing function is `io_uring_submit`; see `io_uring_enter(2)`.
+    @discardableResult
+    public mutating func submit() throws(Errno) -> SubmitResult {
+        try core.submit(waitingFor: 0, timeout: nil)
+    }
+
+    /// Submits what is prepared and waits until so many completions are ready, in one system call.
+    ///
+    /// - Parameter count: How many completions to wait for, those included that are ready already. The kernel waits for no more than the
+    ///   completion queue holds; it waits for ever if fewer can come.
+    /// - Throws: What the kernel says of the submission as a whole. A signal is not an error: see the result.
+    ///
+    /// The liburing function is `io_uring_submit_and_wait`; see `io_uring_enter(2)`.
+    @discardableResult
+    public mutating func submit(waitingFor count: Int) throws(Errno) -> SubmitResult {
+        try core.submit(waitingFor: count, timeout: nil)
+    }
+
+    /// Submits what is prepared and waits until so many completions are ready or the time is up.
+    ///
+    /// - Parameters:
+    ///   - count: How many completions to wait for, those included that are ready already.
+    ///   - timeout: How long to wait at most.
+    /// - Throws: What the kernel says of the submission as a whole. Neither a timeout nor a signal is an error: see the result.
+    ///
+    /// The liburing function is `io_uring_submit_and_wait_timeout`; see `io_uring_enter(2)`.
+    @discardableResult
+    public mutating func submit(waitingFor count: Int, timeout: Duration) throws(Errno) -> SubmitResult {
+        try core.submit(waitingFor: count, timeout: timeout)
+    }
+
+    /// Lets the kernel run work it has deferred and fetch completions it keeps aside, without waiting.
+    ///
+    /// With ``RingOptions/Flags/deferredTaskRun`` nothing completes otherwise, except while ``submit(waitingFor:)`` waits.
+    ///
+    /// The liburing function is `io_uring_get_events`; see `io_uring_enter(2)`.
+    public mutating func processPending() throws(Errno) {
+        let status = core.flush()
+        if status < 0 && Errno(rawValue: -status) != .interrupted { throw Errno(rawValue: -status) }
+    }
+
+    // MARK: Completions
+
+    /// The next completion, or nil when none is ready.
+    ///
+    /// Makes a system call only when the queue is empty and the kernel shows that it has more.
+    @inlinable @inline(__always)
+    public mutating func nextCompletion() -> Completion<Tag>? {
+        while true {
+            guard let entry = core.completions.next() else {
+                if core.fetchCompletions() { continue }
+                return nil
+            }
+            guard let slot = core.table.slot(for: entry.user_data) else {
+                core.noteUnknown(entry)
+                continue
+            }
+            core.table.noteCompletion(of: slot, isLast: entry.flags & CURING_CQE_F_MORE == 0)
+            // SAFETY: `prepare` stored a tag of this ring's type there.
+            let tag = unsafe (slot.base + SlotLayout.tagOffset(Tag.self)).assumingMemoryBound(to: Tag.self).pointee
+            return Completion(
+                tag: tag,
+                core: CompletionCore(
+                    slot: slot, table: core.table,
+                    entry: CompletionEntry(result: entry.res, flags: CompletionFlags(rawValue: entry.flags))))
+        }
+    }
+
+    /// How many completions can be had without a system call.
+    public var readyCount: Int { Int(core.completions.readyCount) }
+}
+
+extension RingCore {
+    /// Counts a completion that is of no operation in flight.
+    @usableFromInline @inline(never)
+    mutating func noteUnknown(_ entry: curing_cqe) {
+        if UserData.isOperation(entry.user_data) {
+            table.noteStale()
+        } else {
+            foreignCount += 1
+        }
+    }
+}

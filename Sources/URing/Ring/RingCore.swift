@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import CURing
+import SystemPackage
+
+/// A ring without the type of its tags: the queues, the in-flight table and the system calls.
+@safe @usableFromInline
+struct RingCore: ~Copyable {
+    @usableFromInline var submissions: SubmissionQueue
+    @usableFromInline var completions: CompletionQueue
+    @usableFromInline let table: InFlightTable
+    var ring: curing_ring
+    @usableFromInline let setupFlags: UInt32
+    @usableFromInline var submitsWhenFull: Bool
+    @usableFromInline let missingOptions: RingOptions.Flags
+    /// How often completions had to be fetched from the kernel because the queue was full.
+    @usableFromInline var overflowCount: UInt64 = 0
+    /// Completions of nobody: the ring's own, or with user data URing did not make.
+    @usableFromInline var foreignCount: UInt64 = 0
+
+    init<Tag: BitwiseCopyable>(tag: Tag.Type, entries: Int, options: RingOptions, firstGeneration: UInt32) throws(RingSetupError) {
+        var flags = options.flags
+        var missing: RingOptions.Flags = []
+        var fallbacks = RingOptions.fallbackOrder.makeIterator()
+        var ring = unsafe curing_ring()
+        guard entries >= 1, entries <= Int(UInt32.max), (options.completionQueueEntries ?? 1) >= 1 else {
+            throw RingSetupError(.invalidArgument, entries: entries, flags: flags)
+        }
+        while true {
+            var parameters = options.parameters(flags: flags, entries: entries)
+            let status = unsafe curing_ring_create(&ring, UInt32(entries), &parameters, options.isKeptOnFork)
+            if status == 0 { break }
+            let errno = Errno(rawValue: -status)
+            // An unknown flag is EINVAL; give up the newest optional one and try again.
+            guard errno == .invalidArgument, let flagsToTry = RingCore.withoutNewest(of: flags, options.optional, &fallbacks) else {
+                throw RingSetupError(errno, entries: entries, flags: flags)
+            }
+            missing.formUnion(flags.subtracting(flagsToTry))
+            flags = flagsToTry
+        }
+        let table = InFlightTable(tag: tag, identity: curing_next_ring_identity(), firstGeneration: firstGeneration)
+        submissions = unsafe SubmissionQueue(ring)
+        completions = unsafe CompletionQueue(ring)
+        self.table = table
+        setupFlags = unsafe ring.setup_flags
+        unsafe self.ring = unsafe ring
+        submitsWhenFull = options.submitsWhenFull
+        missingOptions = missing
+    }
+
+    private static func withoutNewest(
+        of flags: RingOptions.Flags, _ optional: RingOptions.Flags, _ fallbacks: inout IndexingIterator<[RingOptions.Flags]>
+    ) -> RingOptions.Flags? {
+        while let group = fallbacks.next() {
+            let removed = group.intersection(optional).intersection(flags)
+            if !removed.isEmpty { return flags.subtracting(removed) }
+        }
+        return nil
+    }
+
+    deinit {
+        var teardown = unsafe Teardown(submissions: submissions, completions: completions, table: table, ring: ring)
+        teardown.run(deadline: Teardown.defaultDeadline)
+    }
+
+    /// Tears the ring down now and says what the kernel did not give back.
+    consuming func close(deadline: Duration) -> RingLeftovers {
+        var teardown = unsafe Teardown(submissions: submissions, completions: completions, table: table, ring: ring)
+        discard self
+        return teardown.run(deadline: deadline)
+    }
+
+    var descriptor: Int32 { unsafe ring.fd }
+
+    @inlinable
+    var isPolledByKernel: Bool {
+        @inline(__always) get { setupFlags & CURING_SETUP_SQPOLL != 0 }
+    }
+}

@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import CURing
+import Glibc
+import SystemPackage
+
+/// Why a ring could not be made.
+public struct RingSetupError: Error, CustomStringConvertible, Sendable {
+    /// The likely reason.
+    public enum Cause: Sendable, Hashable {
+        /// The kernel has no io_uring.
+        case kernelWithoutRings
+        /// The system's administrator has switched io_uring off with the `kernel.io_uring_disabled` setting.
+        case disabledByAdministrator(setting: Int)
+        /// A seccomp filter or a security module forbids it, as container runtimes do.
+        case forbidden
+        /// The limit on locked memory is too low for this kernel.
+        case lockedMemoryLimit
+        /// The process or the system has too many files open.
+        case tooManyDescriptors
+        /// The number of entries is zero or more than the kernel allows.
+        case entryCount(Int)
+        /// The kernel does not know an option, or options exclude each other.
+        case unsupportedOptions(RingOptions.Flags)
+        /// Something else.
+        case other
+    }
+
+    /// What the kernel returned.
+    public let errno: Errno
+    /// The likely reason.
+    public let cause: Cause
+
+    /// The reason as a sentence.
+    public var description: String {
+        let reason =
+            switch cause {
+            case .kernelWithoutRings: "this kernel has no io_uring; URing needs Linux 5.6 or newer, and 6.1 for most of what it does"
+            case .disabledByAdministrator(let setting):
+                "io_uring is switched off here: kernel.io_uring_disabled is \(setting); an administrator can set it to 0"
+            case .forbidden:
+                "this process may not use io_uring; a seccomp filter (container runtimes have one) or a security module is the likely cause"
+            case .lockedMemoryLimit: "the limit on locked memory (ulimit -l) is too low; kernels before 5.12 count rings against it"
+            case .tooManyDescriptors: "too many files are open (ulimit -n)"
+            case .entryCount(let count):
+                "a ring cannot have \(count) entries; the kernel takes 1 to 32768, and rounds up to a power of two"
+            case .unsupportedOptions(let flags):
+                "this kernel is too old for one of the options, or they exclude each other (setup flags 0x\(String(flags.rawValue, radix: 16)))"
+            case .other: "io_uring_setup failed"
+            }
+        return "No ring: \(reason) (\(errno))."
+    }
+}
+
+extension RingSetupError {
+    init(_ errno: Errno, entries: Int, flags: RingOptions.Flags) {
+        self.errno = errno
+        cause =
+            switch errno {
+            case .noFunction: .kernelWithoutRings
+            case .notPermitted: RingSetupError.disabledSetting.map(Cause.disabledByAdministrator) ?? .forbidden
+            case .permissionDenied: .forbidden
+            case .noMemory: .lockedMemoryLimit
+            case .tooManyOpenFiles, .tooManyOpenFilesInSystem: .tooManyDescriptors
+            case .invalidArgument where entries < 1 || entries > 32768: .entryCount(entries)
+            case .invalidArgument: .unsupportedOptions(flags)
+            default: .other
+            }
+    }
+
+    /// The administrator's setting, when it is the one that forbids rings.
+    private static var disabledSetting: Int? {
+        guard let file = try? FileDescriptor.open(FilePath("/proc/sys/kernel/io_uring_disabled"), .readOnly) else { return nil }
+        defer { try? file.close() }
+        var digit: UInt8 = 0
+        let count = try? unsafe withUnsafeMutableBytes(of: &digit) { unsafe try file.read(into: $0) }
+        guard count == 1, digit > UInt8(ascii: "0"), digit <= UInt8(ascii: "9") else { return nil }
+        return Int(digit - UInt8(ascii: "0"))
+    }
+}

@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import CURing
+
+/// The caller's side of the submission queue: memory only, no system calls.
+///
+/// Entries between the kernel's head and `publishedTail` are the kernel's; those from there to `tail` are being filled in. Heads and
+/// tails are 32-bit counters that wrap, so only their differences mean anything.
+@safe @usableFromInline
+struct SubmissionQueue: BitwiseCopyable {
+    @usableFromInline let head: UnsafeMutablePointer<UInt32>
+    @usableFromInline let sharedTail: UnsafeMutablePointer<UInt32>
+    @usableFromInline let sharedFlags: UnsafeMutablePointer<UInt32>
+    @usableFromInline let entries: UnsafeMutablePointer<curing_sqe>
+    @usableFromInline let entryCount: UInt32
+    @usableFromInline let entryShift: UInt32
+    /// Where the next entry goes.
+    @usableFromInline var tail: UInt32
+    /// The head as it was last seen.
+    @usableFromInline var knownHead: UInt32
+
+    // SAFETY: the pointers are into a mapped ring, or a test's stand-in for one, that outlives this value.
+    init(_ ring: curing_ring) {
+        unsafe head = ring.sq_head
+        unsafe sharedTail = ring.sq_tail
+        unsafe sharedFlags = ring.sq_flags
+        unsafe entries = ring.sqes
+        unsafe entryCount = ring.sq_entries
+        unsafe entryShift = ring.sqe_shift
+        unsafe tail = curing_load_relaxed_u32(ring.sq_tail)
+        unsafe knownHead = curing_load_acquire_u32(ring.sq_head)
+    }
+
+    /// Entries that can be prepared before the queue is full.
+    @usableFromInline
+    var room: UInt32 {
+        mutating get {
+            // Acquire: the kernel's reads of the entries before the head happen before our writes to their places.
+            unsafe knownHead = curing_load_acquire_u32(head)
+            return entryCount &- (tail &- knownHead)
+        }
+    }
+
+    /// Whether there is no place for another entry.
+    @inlinable
+    var isFull: Bool {
+        @inline(__always) mutating get {
+            if tail &- knownHead != entryCount { return false }
+            return room == 0
+        }
+    }
+
+    /// The place of the next entry, cleared.
+    ///
+    /// - Precondition: The queue is not full.
+    @inlinable @inline(__always)
+    func nextEntry() -> UnsafeMutablePointer<curing_sqe> {
+        let entry = unsafe entries + Int(truncatingIfNeeded: (tail & (entryCount &- 1)) &<< entryShift)
+        unsafe entry.initialize(to: curing_sqe())
+        if entryShift != 0 { unsafe (entry + 1).initialize(to: curing_sqe()) }
+        return unsafe entry
+    }
+
+    /// Shows the kernel all entries prepared so far, and says how many it has not consumed.
+    @inlinable @inline(__always)
+    mutating func publish() -> UInt32 {
+        // Release: the entries' contents are visible to whoever sees the tail. It is the point of no return: from here
+        // an operation ends only by its completion.
+        unsafe curing_store_release_u32(sharedTail, tail)
+        unsafe knownHead = curing_load_acquire_u32(head)
+        return tail &- knownHead
+    }
+
+    /// The user data of the entries that were prepared but not published.
+    var unpublishedUserData: [UInt64] {
+        let published = unsafe curing_load_relaxed_u32(sharedTail)
+        return (0..<(tail &- published)).map { distance in
+            // SAFETY: the entries from the published tail to ours are ours alone, and initialised.
+            unsafe entries[Int(((published &+ distance) & (entryCount &- 1)) << entryShift)].user_data
+        }
+    }
+
+    /// Takes back the entries that were prepared but not published.
+    mutating func withdrawUnpublished() {
+        tail = unsafe curing_load_relaxed_u32(sharedTail)
+    }
+
+    /// What the kernel says of the queues.
+    @inlinable
+    var flags: UInt32 {
+        @inline(__always) get { unsafe curing_load_relaxed_u32(sharedFlags) }
+    }
+}

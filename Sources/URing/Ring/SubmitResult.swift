@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// What came of a submission.
+///
+/// The kernel reports the count alone once anything was submitted, so whether the wait ended early is told apart here.
+@frozen
+public struct SubmitResult: Sendable, Hashable {
+    /// How many entries the kernel took; with a polling thread (SQPOLL), how many it was shown.
+    public var submitted: Int
+    /// Whether the wait ended because the time was up before enough completions were there.
+    public var timedOut: Bool
+    /// Whether a signal ended the wait before enough completions were there.
+    public var interrupted: Bool
+
+    @inlinable @inline(__always)
+    init(submitted: Int, timedOut: Bool = false, interrupted: Bool = false) {
+        self.submitted = submitted
+        self.timedOut = timedOut
+        self.interrupted = interrupted
+    }
+}

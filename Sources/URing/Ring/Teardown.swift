@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import CURing
+import Glibc
+import SystemPackage
+
+/// What was left when a ring was closed.
+public struct RingLeftovers: Sendable, Hashable {
+    /// Operations that the kernel did not finish in time: their memory and descriptors are leaked on purpose.
+    public let leakedOperations: Int
+
+    /// Whether everything came back.
+    public var isEmpty: Bool { leakedOperations == 0 }
+}
+
+/// The end of a ring: everything the kernel may still touch is waited for before it is freed.
+///
+/// Closing a ring's descriptor is no barrier: the kernel cancels afterwards, and goes on writing to memory meanwhile. So the ladder
+/// is: withdraw what was never published, submit what was, cancel all, reap until the table is empty, and only then
+/// unmap and close. What is not back by the deadline is leaked, never freed.
+@safe struct Teardown: ~Copyable {
+    static let defaultDeadline: Duration = .seconds(10)
+
+    var submissions: SubmissionQueue
+    var completions: CompletionQueue
+    let table: InFlightTable
+    var ring: curing_ring
+
+    @discardableResult
+    mutating func run(deadline: Duration) -> RingLeftovers {
+        withdrawUnpublished()
+        let end = monotonicTime() + deadline
+        submitPublished(until: end)
+        if table.inFlightCount > 0 {
+            cancelAll(until: end)
+            reap(until: end)
+        }
+        let leaked = table.inFlightCount
+        unsafe curing_ring_destroy(&ring)
+        if leaked == 0 {
+            table.orphan()
+        } else {
+            #if DEBUG
+            report(leaked: leaked)
+            #endif
+        }
+        return RingLeftovers(leakedOperations: leaked)
+    }
+
+    /// Entries that the kernel never saw never run; their operations are simply dropped.
+    private mutating func withdrawUnpublished() {
+        let withdrawn = submissions.unpublishedUserData
+        submissions.withdrawUnpublished()
+        for userData in withdrawn {
+            if let slot = table.slot(for: userData) { table.withdraw(slot) }
+        }
+    }
+
+    /// Entries that a failed submission left behind are visible to the kernel: they have to run to end.
+    private mutating func submitPublished(until end: Duration) {
+        while monotonicTime() < end {
+            let pending = submissions.publish()
+            if pending == 0 { return }
+            if unsafe ring.setup_flags & CURING_SETUP_SQPOLL != 0 {
+                // The polling thread takes them when it is awake.
+                curing_full_fence()
+                let status = unsafe curing_enter(ring.fd, 0, 0, CURING_ENTER_SQ_WAKEUP | CURING_ENTER_SQ_WAIT, nil, 8)
+                if status < 0 && !isTransient(status) { return }
+            } else {
+                let status = unsafe curing_enter(ring.fd, pending, 0, CURING_ENTER_GETEVENTS, nil, 8)
+                if status < 0 && !isTransient(status) { return }
+                reapReady()
+            }
+        }
+    }
+
+    /// Asks the kernel to cancel everything, and waits for what it can reach.
+    private mutating func cancelAll(until end: Duration) {
+        var request = curing_sync_cancel_reg()
+        request.fd = -1
+        request.flags = CURING_ASYNC_CANCEL_ANY | CURING_ASYNC_CANCEL_ALL
+        // Reaping waits, not this call.
+        request.timeout = Duration.zero.timespec
+        while monotonicTime() < end {
+            let status = unsafe curing_register(ring.fd, CURING_REGISTER_SYNC_CANCEL, &request, 1)
+            if status != -EINTR { return }
+        }
+    }
+
+    private mutating func reap(until end: Duration) {
+        reapReady()
+        while table.inFlightCount > 0 {
+            let remaining = end - monotonicTime()
+            if remaining <= .zero { return }
+            // An operation that slipped past the first cancel, for example because it was between two states, is caught by the next.
+            var time = min(remaining, .milliseconds(50)).timespec
+            let status = unsafe withUnsafePointer(to: &time) { time in
+                // SAFETY: the kernel reads both structures before the call returns.
+                var argument = curing_getevents_arg(
+                    sigmask: 0, sigmask_sz: 8, min_wait_usec: 0, ts: UInt64(UInt(bitPattern: time)))
+                return unsafe curing_enter(
+                    ring.fd, 0, 1, CURING_ENTER_GETEVENTS | CURING_ENTER_EXT_ARG, &argument,
+                    MemoryLayout<curing_getevents_arg>.size)
+            }
+            reapReady()
+            if status == -ETIME { cancelAll(until: end) }
+            if status < 0 && !isTransient(status) { return }
+        }
+    }
+
+    /// Disposes of every completion that is there.
+    private mutating func reapReady() {
+        while let entry = completions.next() {
+            guard let slot = table.slot(for: entry.user_data) else { continue }
+            table.noteCompletion(of: slot, isLast: entry.flags & CURING_CQE_F_MORE == 0)
+            table.dispose(of: slot, entry: CompletionEntry(result: entry.res, flags: CompletionFlags(rawValue: entry.flags)))
+        }
+    }
+
+    private func isTransient(_ status: Int32) -> Bool {
+        [EINTR, EAGAIN, EBUSY, ETIME].contains(-status)
+    }
+
+    private func report(leaked: Int) {
+        let sentence = "URing: \(leaked) operations did not end before the ring's deadline; their memory is leaked on purpose.\n"
+        _ = try? FileDescriptor.standardError.writeAll(Array(sentence.utf8))
+    }
+}

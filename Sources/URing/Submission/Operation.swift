@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import CURing
+import SystemPackage
+
+/// A request to the kernel that owns everything the kernel touches while it runs.
+///
+/// An operation is a value: it holds its buffers, paths and addresses, and a hold on its descriptor. ``Ring/prepare(_:tag:)``
+/// consumes it. It then lies in the ring's in-flight table, at an address that does not change, until its last completion is
+/// taken; that gives it back with everything in it.
+///
+/// A type of another module can be an operation: conform to ``SingleShotOperation`` or ``MultishotOperation`` and write the two
+/// requirements ``encode(into:kernelData:)`` and ``complete(_:kernelData:)``. The safety of the program then rests on `encode`: every
+/// address it stores must lie in memory that the operation owns.
+public protocol Operation: ~Copyable {
+    /// What the operation yields when it succeeds; a resource is released when nobody takes it.
+    associatedtype Success: ~Copyable
+    /// Plain structures the kernel reads or writes, beside the operation at a fixed address; ``NoKernelData`` by default.
+    associatedtype KernelData: BitwiseCopyable = NoKernelData
+
+    /// The operation's code, for probing.
+    static var opcode: Opcode { get }
+
+    /// The first Linux version that has the operation.
+    static var minimumKernel: KernelVersion { get }
+
+    /// Fills in the submission queue entry.
+    ///
+    /// The entry is all zeros but for its user data. The operation lies where it stays until its last completion, so pointers
+    /// into it may be taken. `kernelData` is uninitialised memory that stays as long; initialise it unless it is ``NoKernelData``.
+    ///
+    /// - Important: Unsafe because the compiler does not see that the kernel keeps the addresses in the entry: each must lie in
+    ///   memory that the operation or `kernelData` owns.
+    @unsafe mutating func encode(into entry: borrowing SubmissionEntry, kernelData: UnsafeMutablePointer<KernelData>)
+
+    /// Turns a completion queue entry into the operation's result.
+    ///
+    /// Called once for every completion that somebody takes or drops, also when the ring is torn down. A resource in the
+    /// entry, such as a descriptor, must end in the result, or be released here.
+    mutating func complete(_ completion: CompletionEntry, kernelData: borrowing KernelData) -> Result<Success, Errno>
+}
+
+/// An operation that completes once.
+public protocol SingleShotOperation: Operation, ~Copyable {}
+
+/// An operation that completes again and again until it ends.
+public protocol MultishotOperation: Operation, ~Copyable {
+    /// Says why the operation ended, from its last completion.
+    static func ending(_ completion: CompletionEntry) -> MultishotEnding
+}
+
+extension MultishotOperation where Self: ~Copyable {
+    /// Tells a cancelled operation and one that the kernel ended early from a failed one.
+    @inlinable
+    public static func ending(_ completion: CompletionEntry) -> MultishotEnding {
+        switch completion.errno {
+        case nil: .rearm
+        case .canceled?: .cancelled
+        case let errno?: .failed(errno)
+        }
+    }
+}
+
+/// Why a multishot operation ended, and with that whether to prepare it again.
+public enum MultishotEnding: Sendable, Hashable {
+    /// The kernel ended it although nothing failed, as it does when the completion queue is full: prepare it again.
+    ///
+    /// The last completion carries a result like all others.
+    case rearm
+    /// It was cancelled.
+    case cancelled
+    /// It failed, and would again.
+    case failed(Errno)
+}
+
+/// The kernel data of operations that have none.
+@frozen
+public struct NoKernelData: BitwiseCopyable, Sendable {
+    /// Makes the empty value.
+    @inlinable
+    public init() {}
+}
+
+/// A Linux version, by its first two numbers.
+@frozen
+public struct KernelVersion: Sendable, Hashable, Comparable, CustomStringConvertible {
+    /// The first number.
+    public let major: Int
+    /// The second number.
+    public let minor: Int
+
+    /// Names a version.
+    @inlinable
+    public init(_ major: Int, _ minor: Int) {
+        self.major = major
+        self.minor = minor
+    }
+
+    /// Orders versions by age.
+    @inlinable
+    public static func < (left: KernelVersion, right: KernelVersion) -> Bool {
+        (left.major, left.minor) < (right.major, right.minor)
+    }
+
+    /// The version as people write it.
+    public var description: String { "\(major).\(minor)" }
+}

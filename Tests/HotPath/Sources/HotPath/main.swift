@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: Apache-2.0
+// The measured loops: batches of 32, one system call each.
+// Usage: hot-path control|nop <count> | hot-path read <count> <file of at least 128 KiB>
+
+import SystemPackage
+import URing
+
+let batch = 32
+let block = 4096
+
+/// What the control loop allocates, retains and releases once per operation.
+final class Object {
+    var value: Int
+    init(_ value: Int) { self.value = value }
+}
+
+/// Allocates, retains and releases an object per operation: proves that the measurement sees what it is to count.
+func control(count: Int) -> Int {
+    var kept = [Object(0), Object(1)]
+    var sum = 0
+    for index in 0..<count {
+        let object = Object(index)
+        kept[index & 1] = object
+        sum &+= kept[(index >> 1) & 1].value &+ object.value
+    }
+    return sum
+}
+
+func nop(count: Int) throws -> Int {
+    var ring = try Ring<UInt64>(entries: batch)
+    var sum = 0
+    for _ in 0..<(count / batch) {
+        for slot in 0..<batch {
+            try ring.prepare(Nop(), tag: UInt64(slot))
+        }
+        try ring.submit(waitingFor: batch)
+        while let completion = ring.nextCompletion() {
+            sum += 1
+            _ = completion.take(Nop.self)
+        }
+    }
+    return sum
+}
+
+/// Reads the first 32 blocks of a file again and again; every operation that comes back is prepared once more as it is.
+func read(count: Int, path: FilePath) throws -> Int {
+    var ring = try Ring<UInt64>(entries: batch)
+    let file = try Descriptor(opening: path)
+    for slot in 0..<batch {
+        try ring.prepare(Read(file, into: Buffer(byteCount: block), at: UInt64(slot * block)), tag: UInt64(slot))
+    }
+    var sum = 0
+    var remaining = count - batch
+    while true {
+        try ring.submit(waitingFor: batch)
+        let isLast = remaining <= 0
+        while let completion = ring.nextCompletion() {
+            let slot = completion.tag
+            let completed = completion.take(Read<Buffer>.self)
+            sum &+= try completed.result.get()
+            if !isLast {
+                try ring.prepare(completed.operation, tag: slot)
+            }
+        }
+        if isLast { return sum }
+        remaining -= batch
+    }
+}
+
+let arguments = Array(CommandLine.arguments.dropFirst())
+switch (arguments.first, arguments.dropFirst().first.flatMap { Int($0) }) {
+case ("control", let count?): print(control(count: count))
+case ("nop", let count?): print(try nop(count: count))
+case ("read", let count?) where arguments.count == 3: print(try read(count: count, path: FilePath(arguments[2])))
+default: fatalError("usage: hot-path control|nop <count> | hot-path read <count> <file>")
+}
