@@ -24,7 +24,7 @@ test: liburing ## Build and run the tests, debug
 
 .PHONY: test-release
 test-release: liburing ## Build and run the tests, optimised
-	Scripts/run-tests.sh -c release
+	Scripts/run-tests.sh -c release -Xswiftc -enable-testing
 
 .PHONY: demo
 demo: liburing ## Run the echo server and its verifying load client

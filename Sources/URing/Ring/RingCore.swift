@@ -58,7 +58,13 @@ struct RingCore: ~Copyable {
         return nil
     }
 
+    @inlinable
     deinit {
+        tearDown()
+    }
+
+    @usableFromInline @inline(never)
+    borrowing func tearDown() {
         var teardown = unsafe Teardown(submissions: submissions, completions: completions, table: table, ring: ring)
         teardown.run(deadline: Teardown.defaultDeadline)
     }

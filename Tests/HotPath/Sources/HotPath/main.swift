@@ -47,7 +47,7 @@ func read(count: Int, path: FilePath) throws -> Int {
     var ring = try Ring<UInt64>(entries: batch)
     let file = try Descriptor(opening: path)
     for slot in 0..<batch {
-        try ring.prepare(Read(file, into: Buffer(byteCount: block), at: UInt64(slot * block)), tag: UInt64(slot))
+        try ring.prepare(Read(file, into: Buffer(byteCapacity: block), at: .offset(UInt64(slot * block))), tag: UInt64(slot))
     }
     var sum = 0
     var remaining = count - batch

@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import CURing
+import Testing
+
+@testable import URing
+
+/// Expects an operation to encode to the same 64 bytes as liburing's preparation function.
+///
+/// The closure prepares the other entry; it gets the operation and its kernel data where they lay while they were encoded.
+@unsafe func expectEncoding<Op: Operation & ~Copyable>(
+    of operation: consuming Op, ringIdentity: UInt32 = 0, sourceLocation: SourceLocation = #_sourceLocation,
+    is reference: (UnsafeMutableRawPointer, UnsafeMutablePointer<Op>, UnsafeMutablePointer<Op.KernelData>) -> Void
+) {
+    let entry = UnsafeMutablePointer<curing_sqe>.allocate(capacity: 1)
+    let expected = UnsafeMutablePointer<curing_sqe>.allocate(capacity: 1)
+    let payload = UnsafeMutablePointer<Op>.allocate(capacity: 1)
+    let kernelData = UnsafeMutablePointer<Op.KernelData>.allocate(capacity: 1)
+    unsafe entry.initialize(to: curing_sqe())
+    unsafe expected.initialize(to: curing_sqe())
+    unsafe payload.initialize(to: operation)
+    unsafe payload.pointee.encode(into: SubmissionEntry(entry, ringIdentity: ringIdentity), kernelData: kernelData)
+    unsafe reference(UnsafeMutableRawPointer(expected), payload, kernelData)
+    let actualBytes = unsafe [UInt8](UnsafeRawBufferPointer(start: entry, count: 64))
+    let expectedBytes = unsafe [UInt8](UnsafeRawBufferPointer(start: expected, count: 64))
+    #expect(actualBytes == expectedBytes, sourceLocation: sourceLocation)
+    unsafe payload.deinitialize(count: 1)
+    unsafe payload.deallocate()
+    unsafe kernelData.deallocate()
+    unsafe entry.deallocate()
+    unsafe expected.deallocate()
+}
