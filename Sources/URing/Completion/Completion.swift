@@ -62,6 +62,7 @@ public struct Completion<Tag: BitwiseCopyable>: ~Copyable {
         if hasMore {
             return .more(core.continue(Op.self, payloadOffset: SlotLayout.payloadOffset(Tag.self)))
         }
+        core.expectNoneOutstanding()
         return .finished(core.finish(Op.self, payloadOffset: SlotLayout.payloadOffset(Tag.self)))
     }
 }
@@ -107,6 +108,13 @@ struct CompletionCore: ~Copyable {
         precondition(
             unsafe slot.header.pointee.userData == token.userData && table.identity == token.ringIdentity,
             "This completion is of another operation than the token's.")
+    }
+
+    @inlinable
+    func expectNoneOutstanding() {
+        precondition(
+            unsafe slot.header.pointee.outstanding == 0,
+            "Take or drop the earlier completions of a multishot operation before its last one.")
     }
 
     /// Ends the operation: moves it out and frees its slot.

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 
-import SystemPackage
-
 /// The start of every slot; the tag and then the operation follow it.
+///
+/// While a slot is free, the link to the next free one lies in the place of the type, and the two fields behind the user data are
+/// zero and false.
 @usableFromInline
 struct SlotHeader {
     /// The operation's type: how a slot is emptied when nobody knows any more what is in it.
@@ -13,41 +14,13 @@ struct SlotHeader {
     @usableFromInline var outstanding: UInt32
     /// Whether the last completion was dropped while earlier ones were still out: the last of those frees the slot.
     @usableFromInline var isAbandoned: Bool
-
-    @inlinable
-    init(userData: UInt64) {
-        self.type = EmptySlot.self
-        self.userData = userData
-        self.outstanding = 0
-        self.isAbandoned = false
-    }
-}
-
-/// Stands in the header of a slot that holds nothing, so that a walk over all slots knows it.
-@usableFromInline
-struct EmptySlot: Operation, ~Copyable {
-    @usableFromInline typealias Success = Void
-
-    @inlinable static var opcode: Opcode { .nop }
-
-    @inlinable static var minimumKernel: KernelVersion { .init(5, 1) }
-
-    @usableFromInline
-    @unsafe mutating func encode(into entry: borrowing SubmissionEntry, kernelData: UnsafeMutablePointer<NoKernelData>) {
-        preconditionFailure("An empty slot is never submitted.")
-    }
-
-    @usableFromInline
-    mutating func complete(_ completion: CompletionEntry, kernelData: borrowing NoKernelData) -> Result<Void, Errno> {
-        preconditionFailure("An empty slot never completes.")
-    }
 }
 
 /// Where the parts of a slot lie for one type of tag.
 @usableFromInline
 enum SlotLayout {
     /// Room every slot has for an operation and its kernel data.
-    @usableFromInline static let minimumPayloadByteCount = 80
+    @inlinable static var minimumPayloadByteCount: Int { 80 }
 
     @inlinable @inline(__always)
     static func tagOffset<Tag: BitwiseCopyable>(_: Tag.Type) -> Int {
@@ -62,9 +35,20 @@ enum SlotLayout {
 
     /// Slots are a power of two apart, so that an index becomes an address by a shift: 128 bytes for tags of up to 16.
     @inlinable @inline(__always)
-    static func slotByteCount<Tag: BitwiseCopyable>(_: Tag.Type) -> Int {
-        let needed = payloadOffset(Tag.self) + minimumPayloadByteCount
+    static func slotByteCount(payloadOffset: Int) -> Int {
+        let needed = payloadOffset &+ minimumPayloadByteCount
         return needed <= 128 ? 128 : needed <= 256 ? 256 : 1 << (Int.bitWidth - (needed - 1).leadingZeroBitCount)
+    }
+
+    @inlinable @inline(__always)
+    static func slotByteCount<Tag: BitwiseCopyable>(_: Tag.Type) -> Int {
+        slotByteCount(payloadOffset: payloadOffset(Tag.self))
+    }
+
+    /// The room for an operation in a slot.
+    @inlinable @inline(__always)
+    static func capacity(payloadOffset: Int) -> Int {
+        slotByteCount(payloadOffset: payloadOffset) &- payloadOffset
     }
 
     @inlinable @inline(__always)

@@ -12,11 +12,9 @@ extension InFlightTable {
         let slot = allocateSlot()
         // SAFETY: the slot was free, so its header is initialised and tag and payload are uninitialised memory of the layout's sizes.
         unsafe slot.header.pointee.type = Op.self
-        unsafe slot.header.pointee.outstanding = 0
-        unsafe slot.header.pointee.isAbandoned = false
         unsafe (slot.base + SlotLayout.tagOffset(Tag.self)).storeBytes(of: tag, as: Tag.self)
         let inline = unsafe slot.base + SlotLayout.payloadOffset(Tag.self)
-        let capacity = SlotLayout.slotByteCount(Tag.self) - SlotLayout.payloadOffset(Tag.self)
+        let capacity = SlotLayout.capacity(payloadOffset: SlotLayout.payloadOffset(Tag.self))
         if PayloadLayout.isBoxed(Op.self, capacity: capacity) {
             let box = unsafe allocateBox(byteCount: PayloadLayout.byteCount(Op.self), alignment: boxAlignment(Op.self))
             unsafe inline.storeBytes(of: box, as: UnsafeMutableRawPointer.self)
@@ -32,11 +30,6 @@ extension InFlightTable {
     func payload<Op: Operation & ~Copyable>(_: Op.Type, of slot: Slot, offset: Int, capacity: Int) -> UnsafeMutableRawPointer {
         let inline = unsafe slot.base + offset
         return PayloadLayout.isBoxed(Op.self, capacity: capacity) ? unsafe inline.load(as: UnsafeMutableRawPointer.self) : unsafe inline
-    }
-
-    @inlinable @inline(__always)
-    func capacity(payloadOffset: Int) -> Int {
-        unsafe (1 << state.pointee.slotShift) - payloadOffset
     }
 
     @inlinable @inline(__always)
@@ -59,10 +52,7 @@ extension InFlightTable {
     func finish<Op: Operation & ~Copyable>(
         _: Op.Type, slot: Slot, payloadOffset: Int, entry: CompletionEntry
     ) -> Completed<Op> {
-        precondition(
-            unsafe slot.header.pointee.outstanding == 0,
-            "Take or drop the earlier completions of a multishot operation before its last one.")
-        let capacity = capacity(payloadOffset: payloadOffset)
+        let capacity = SlotLayout.capacity(payloadOffset: payloadOffset)
         // SAFETY: the header said that the payload is an Op; the last completion was reaped, so the kernel is done with it. The
         // kernel data stays in place until the operation has read its result from it.
         let payload = unsafe payload(Op.self, of: slot, offset: payloadOffset, capacity: capacity)
@@ -82,7 +72,7 @@ extension InFlightTable {
         _: Op.Type, slot: Slot, payloadOffset: Int, entry: CompletionEntry
     ) -> Result<Op.Success, Errno> {
         // SAFETY: as in `finish`, but the operation stays where it is.
-        let payload = unsafe payload(Op.self, of: slot, offset: payloadOffset, capacity: capacity(payloadOffset: payloadOffset))
+        let payload = unsafe payload(Op.self, of: slot, offset: payloadOffset, capacity: SlotLayout.capacity(payloadOffset: payloadOffset))
         let kernelData = unsafe (payload + PayloadLayout.kernelDataOffset(Op.self)).assumingMemoryBound(to: Op.KernelData.self)
         let result = unsafe payload.assumingMemoryBound(to: Op.self).pointee.complete(entry, kernelData: kernelData.pointee)
         endEvent(of: slot)
@@ -134,7 +124,7 @@ extension InFlightTable {
         // SAFETY: the header's type is what `insert` put into the payload, and the kernel is done with it.
         let type = unsafe slot.header.pointee.type
         type.destroy(in: slot, of: self, payloadOffset: payloadOffset)
-        unsafe slot.header.pointee.type = EmptySlot.self
+        unsafe slot.header.pointee.isAbandoned = false
         free(slot)
     }
 
@@ -150,14 +140,14 @@ extension Operation where Self: ~Copyable {
     static func disposeOfResult(in slot: Slot, of table: InFlightTable, payloadOffset: Int, entry: CompletionEntry) {
         // SAFETY: called through the metatype in the slot's header.
         let payload = unsafe table.payload(
-            Self.self, of: slot, offset: payloadOffset, capacity: table.capacity(payloadOffset: payloadOffset))
+            Self.self, of: slot, offset: payloadOffset, capacity: SlotLayout.capacity(payloadOffset: payloadOffset))
         let kernelData = unsafe (payload + PayloadLayout.kernelDataOffset(Self.self)).assumingMemoryBound(to: KernelData.self)
         _ = unsafe payload.assumingMemoryBound(to: Self.self).pointee.complete(entry, kernelData: kernelData.pointee)
     }
 
     /// Destroys the operation in a slot, and its box.
     static func destroy(in slot: Slot, of table: InFlightTable, payloadOffset: Int) {
-        let capacity = table.capacity(payloadOffset: payloadOffset)
+        let capacity = SlotLayout.capacity(payloadOffset: payloadOffset)
         let payload = unsafe table.payload(Self.self, of: slot, offset: payloadOffset, capacity: capacity)
         unsafe payload.assumingMemoryBound(to: Self.self).deinitialize(count: 1)
         if PayloadLayout.isBoxed(Self.self, capacity: capacity) {

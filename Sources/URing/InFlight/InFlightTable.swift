@@ -9,7 +9,7 @@
 struct InFlightTable: BitwiseCopyable {
     @safe @usableFromInline
     struct State {
-        /// The first free slot; free slots are linked through the bytes of their payload.
+        /// The first free slot; free slots are linked through their first bytes.
         @usableFromInline var firstFree: UnsafeMutableRawPointer?
         /// The directory of chunks, indexed by the high bits of a slot's index.
         @usableFromInline var chunks: UnsafeMutablePointer<UnsafeMutableRawPointer>
@@ -19,18 +19,20 @@ struct InFlightTable: BitwiseCopyable {
         @usableFromInline let payloadOffset: Int
         /// Operations whose last completion has not been reaped.
         @usableFromInline var inFlightCount: Int
-        /// Slots that are not free: in flight, or reaped and still in the caller's hands.
-        @usableFromInline var usedCount: Int
+        /// Slots that were not free when the ring went, and are not yet; counted from then on.
+        @usableFromInline var orphanCount: Int
         /// User data that named nothing (any more).
         @usableFromInline var staleCount: UInt64
         /// The process-wide number of the ring, which its tokens carry.
         @usableFromInline let identity: UInt32
+        /// Where every slot's generation starts.
+        @usableFromInline let firstGeneration: UInt32
         @usableFromInline var isOrphaned: Bool
         @usableFromInline var boxes: BoxPool
     }
 
-    @usableFromInline static let chunkShift = 9
-    @usableFromInline static let slotsPerChunk = 1 << chunkShift
+    @inlinable static var chunkShift: Int { 9 }
+    @inlinable static var slotsPerChunk: Int { 1 << 9 }
     /// The index must fit its bits in the user data.
     @usableFromInline static let maximumSlotCount = 1 << Int(UserData.indexBits)
 
@@ -38,7 +40,7 @@ struct InFlightTable: BitwiseCopyable {
 
     /// Makes an empty table for slots with tags of one type.
     ///
-    /// `firstGeneration` is where every slot's generation starts; tests start it close to its wrap.
+    /// Tests start the generations close to their wrap.
     init<Tag: BitwiseCopyable>(tag: Tag.Type, identity: UInt32, firstGeneration: UInt32 = 0) {
         self.init(
             slotByteCount: SlotLayout.slotByteCount(Tag.self), payloadOffset: SlotLayout.payloadOffset(Tag.self), identity: identity,
@@ -46,29 +48,25 @@ struct InFlightTable: BitwiseCopyable {
     }
 
     private init(slotByteCount: Int, payloadOffset: Int, identity: UInt32, firstGeneration: UInt32) {
-        self.firstGeneration = firstGeneration
         // SAFETY: the table owns the state and the directory until `deallocate()`, which runs when the ring is gone and no
         // completion is left.
         unsafe state = .allocate(capacity: 1)
         unsafe state.initialize(
             to: State(
                 firstFree: nil, chunks: .allocate(capacity: 8), chunkCount: 0, chunkCapacity: 8,
-                slotShift: slotByteCount.trailingZeroBitCount, payloadOffset: payloadOffset, inFlightCount: 0, usedCount: 0,
-                staleCount: 0, identity: identity, isOrphaned: false, boxes: BoxPool()))
+                slotShift: slotByteCount.trailingZeroBitCount, payloadOffset: payloadOffset, inFlightCount: 0, orphanCount: 0,
+                staleCount: 0, identity: identity, firstGeneration: firstGeneration, isOrphaned: false, boxes: BoxPool()))
     }
-
-    @usableFromInline let firstGeneration: UInt32
 
     // MARK: Slots
 
     /// Takes a free slot, growing the table when there is none.
     @inlinable @inline(__always)
     func allocateSlot() -> Slot {
-        // SAFETY: `firstFree` is nil or a slot of a chunk that lives as long as the table; a free slot's payload holds the link.
+        // SAFETY: `firstFree` is nil or a slot of a chunk that lives as long as the table.
         if let first = unsafe state.pointee.firstFree {
             let slot = unsafe Slot(base: first)
-            unsafe state.pointee.firstFree = slot.nextFree(payloadOffset: state.pointee.payloadOffset)
-            unsafe state.pointee.usedCount &+= 1
+            unsafe state.pointee.firstFree = slot.nextFree
             unsafe state.pointee.inFlightCount &+= 1
             return slot
         }
@@ -83,28 +81,33 @@ struct InFlightTable: BitwiseCopyable {
     }
 
     /// The slot that user data names, or nil when it names none (any more).
-    @inlinable @inline(__always)
+    @usableFromInline
     func slot(for userData: UInt64) -> Slot? {
-        guard UserData.isOperation(userData) else { return nil }
+        slot(for: userData, slotShift: unsafe state.pointee.slotShift)
+    }
+
+    /// The same with the slots' distance known to the compiler.
+    @inlinable @inline(__always)
+    func slot(for userData: UInt64, slotShift: Int) -> Slot? {
+        // A slot's user data is compared as a whole, and with it the kind.
         let index = UserData.index(of: userData)
         let chunk = index &>> InFlightTable.chunkShift
         guard unsafe chunk < state.pointee.chunkCount else { return nil }
         // SAFETY: the chunk is in the directory, and every chunk has `slotsPerChunk` slots.
         let slot = unsafe Slot(
             base: state.pointee.chunks[chunk]
-                + (index & (InFlightTable.slotsPerChunk - 1)) &<< state.pointee.slotShift)
+                + (index & (InFlightTable.slotsPerChunk - 1)) &<< slotShift)
         return unsafe slot.header.pointee.userData == userData ? slot : nil
     }
 
     /// Puts a slot whose contents have been moved out back on the free list, one generation on.
     @inlinable @inline(__always)
     func free(_ slot: Slot) {
-        // SAFETY: the slot's payload is uninitialised now and at least one pointer wide.
+        // SAFETY: the slot is in use until here, and its contents have been moved out.
         unsafe slot.header.pointee.userData = UserData.nextGeneration(after: slot.header.pointee.userData)
-        unsafe slot.setNextFree(state.pointee.firstFree, payloadOffset: state.pointee.payloadOffset)
+        unsafe slot.setNextFree(state.pointee.firstFree)
         unsafe state.pointee.firstFree = slot.base
-        unsafe state.pointee.usedCount &-= 1
-        if unsafe state.pointee.isOrphaned { deallocateIfUnused() }
+        if unsafe state.pointee.isOrphaned { freedOrphan() }
     }
 
     @usableFromInline @inline(never)
@@ -124,10 +127,11 @@ struct InFlightTable: BitwiseCopyable {
         let chunk = UnsafeMutableRawPointer.allocate(byteCount: slotByteCount * InFlightTable.slotsPerChunk, alignment: 128)
         for position in (0..<InFlightTable.slotsPerChunk).reversed() {
             let slot = unsafe Slot(base: chunk + position * slotByteCount)
-            unsafe slot.base.initializeMemory(
-                as: SlotHeader.self,
-                to: SlotHeader(userData: UserData.operation(index: first + position, generation: firstGeneration)))
-            unsafe slot.setNextFree(state.pointee.firstFree, payloadOffset: state.pointee.payloadOffset)
+            unsafe slot.header.pointee.userData = UserData.operation(
+                index: first + position, generation: state.pointee.firstGeneration)
+            unsafe slot.header.pointee.outstanding = 0
+            unsafe slot.header.pointee.isAbandoned = false
+            unsafe slot.setNextFree(state.pointee.firstFree)
             unsafe state.pointee.firstFree = slot.base
         }
         unsafe state.pointee.chunks[state.pointee.chunkCount] = chunk
@@ -138,13 +142,15 @@ struct InFlightTable: BitwiseCopyable {
 
     /// The ring is gone: from now on the last completion to be taken or dropped frees the table.
     func orphan() {
+        unsafe state.pointee.orphanCount = usedCount
         unsafe state.pointee.isOrphaned = true
-        deallocateIfUnused()
+        if unsafe state.pointee.orphanCount == 0 { deallocate() }
     }
 
     @usableFromInline @inline(never)
-    func deallocateIfUnused() {
-        if unsafe state.pointee.usedCount == 0 { deallocate() }
+    func freedOrphan() {
+        unsafe state.pointee.orphanCount -= 1
+        if unsafe state.pointee.orphanCount == 0 { deallocate() }
     }
 
     private func deallocate() {
@@ -162,7 +168,18 @@ extension InFlightTable {
 
     @usableFromInline var inFlightCount: Int { unsafe state.pointee.inFlightCount }
 
-    @usableFromInline var usedCount: Int { unsafe state.pointee.usedCount }
+    /// Slots that are not free: in flight, or reaped and still in the caller's hands.
+    ///
+    /// Walks the free list, so that no operation pays for a count that only the table's end needs.
+    var usedCount: Int {
+        var count = slotCount
+        var next = unsafe state.pointee.firstFree
+        while let base = unsafe next {
+            count -= 1
+            unsafe next = Slot(base: base).nextFree
+        }
+        return count
+    }
 
     @usableFromInline var staleCount: UInt64 { unsafe state.pointee.staleCount }
 
@@ -184,20 +201,20 @@ struct Slot: BitwiseCopyable {
         unsafe self.base = unsafe base
     }
 
-    /// The slot's header, which is initialised from growth until the table is freed.
+    /// The slot's header; its type is there only while the slot is in use.
     @inlinable
     var header: UnsafeMutablePointer<SlotHeader> {
         @inline(__always) get { unsafe base.assumingMemoryBound(to: SlotHeader.self) }
     }
 
-    @inlinable @inline(__always)
-    func nextFree(payloadOffset: Int) -> UnsafeMutableRawPointer? {
-        // SAFETY: only called for a free slot, whose payload holds the link.
-        unsafe (base + payloadOffset).load(as: UnsafeMutableRawPointer?.self)
+    @inlinable
+    var nextFree: UnsafeMutableRawPointer? {
+        // SAFETY: only asked of a free slot, which holds the link in its first bytes.
+        @inline(__always) get { unsafe base.load(as: UnsafeMutableRawPointer?.self) }
     }
 
     @inlinable @inline(__always)
-    func setNextFree(_ next: UnsafeMutableRawPointer?, payloadOffset: Int) {
-        unsafe (base + payloadOffset).storeBytes(of: next, as: UnsafeMutableRawPointer?.self)
+    func setNextFree(_ next: UnsafeMutableRawPointer?) {
+        unsafe base.storeBytes(of: next, as: UnsafeMutableRawPointer?.self)
     }
 }

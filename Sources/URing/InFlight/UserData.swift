@@ -2,16 +2,15 @@
 
 /// The 64 bits that travel with a submission to its completions.
 ///
-/// From the low end: the slot's index (28 bits), the slot's generation (32 bits) and the kind (4 bits). A slot's generation
-/// moves on whenever the slot is freed, so the user data of an operation that has ended names nothing any more. No kind is
-/// zero, because the kernel itself uses zero for the filler entries of a queue with mixed entry sizes.
+/// From the low end: the slot's index (28 bits), the kind (4 bits) and the slot's generation (32 bits). A slot's generation
+/// moves on whenever the slot is freed, so the user data of an operation that has ended names nothing any more; at the top it
+/// wraps without touching the rest. No kind is zero, because the kernel itself uses zero for the filler entries of a queue with
+/// mixed entry sizes.
 @usableFromInline
 enum UserData {
-    @usableFromInline static let indexBits: UInt64 = 28
-    @usableFromInline static let kindShift: UInt64 = 60
-    @usableFromInline static let indexMask: UInt64 = (1 << 28) - 1
-    @usableFromInline static let payloadMask: UInt64 = (1 << 60) - 1
-    @usableFromInline static let generationStep: UInt64 = 1 << 28
+    @usableFromInline static let indexBits = 28
+    @inlinable static var indexMask: UInt64 { (1 << 28) - 1 }
+    @inlinable static var generationStep: UInt64 { 1 << 32 }
 
     /// What a completion's user data speaks of.
     @usableFromInline
@@ -26,12 +25,12 @@ enum UserData {
 
     @inlinable @inline(__always)
     static func operation(index: Int, generation: UInt32) -> UInt64 {
-        Kind.operation.rawValue << kindShift | UInt64(generation) << indexBits | UInt64(truncatingIfNeeded: index)
+        UInt64(generation) << 32 | Kind.operation.rawValue << 28 | UInt64(truncatingIfNeeded: index)
     }
 
     @inlinable @inline(__always)
     static func isOperation(_ userData: UInt64) -> Bool {
-        userData >> kindShift == Kind.operation.rawValue
+        (userData >> 28) & 0xf == Kind.operation.rawValue
     }
 
     @inlinable @inline(__always)
@@ -39,9 +38,9 @@ enum UserData {
         Int(truncatingIfNeeded: userData & indexMask)
     }
 
-    /// The same slot's user data one generation on; the generation wraps without touching the kind.
+    /// The same slot's user data one generation on.
     @inlinable @inline(__always)
     static func nextGeneration(after userData: UInt64) -> UInt64 {
-        (userData &+ generationStep) & payloadMask | Kind.operation.rawValue << kindShift
+        userData &+ generationStep
     }
 }

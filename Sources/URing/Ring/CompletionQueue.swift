@@ -9,7 +9,9 @@ struct CompletionQueue: BitwiseCopyable {
     @usableFromInline let tail: UnsafeMutablePointer<UInt32>
     @usableFromInline let entries: UnsafeMutablePointer<curing_cqe>
     @usableFromInline let entryCount: UInt32
-    @usableFromInline let entryShift: UInt32
+    @usableFromInline let mask: UInt32
+    /// How far apart entries are, as a power of two.
+    @usableFromInline let byteShift: UInt64
     /// The next entry to read.
     @usableFromInline var head: UInt32
 
@@ -19,7 +21,8 @@ struct CompletionQueue: BitwiseCopyable {
         unsafe tail = ring.cq_tail
         unsafe entries = ring.cqes
         unsafe entryCount = ring.cq_entries
-        unsafe entryShift = ring.cqe_shift
+        unsafe mask = ring.cq_entries &- 1
+        unsafe byteShift = UInt64(ring.cqe_shift) + 4
         unsafe head = curing_load_relaxed_u32(ring.cq_head)
     }
 
@@ -30,19 +33,30 @@ struct CompletionQueue: BitwiseCopyable {
         @inline(__always) get { unsafe curing_load_acquire_u32(tail) &- head }
     }
 
+    @inlinable @inline(__always)
+    mutating func advance() {
+        head &+= 1
+        // Release: our reads of the entry happen before the kernel's writes to its place.
+        unsafe curing_store_release_u32(sharedHead, head)
+    }
+
     /// Reads the next entry and gives its place back to the kernel; nil when there is none.
     @inlinable @inline(__always)
     mutating func next() -> curing_cqe? {
         while true {
             guard unsafe curing_load_acquire_u32(tail) != head else { return nil }
             // SAFETY: the entry is before the tail, and its place stays ours until the head passes it.
-            let entry = unsafe entries[Int(truncatingIfNeeded: (head & (entryCount &- 1)) &<< entryShift)]
-            let isUnusual = entry.flags & (CURING_CQE_F_SKIP | CURING_CQE_F_32) != 0
-            // On a ring of mixed sizes, a 32-byte entry takes two places.
-            head &+= isUnusual && entry.flags & CURING_CQE_F_32 != 0 ? 2 : 1
-            // Release: our reads of the entry happen before the kernel's writes to its place.
-            unsafe curing_store_release_u32(sharedHead, head)
-            if isUnusual && entry.flags & CURING_CQE_F_SKIP != 0 { continue }
+            let place = unsafe UnsafeMutableRawPointer(entries) + Int(truncatingIfNeeded: UInt64(head & mask) &<< byteShift)
+            let entry = unsafe place.assumingMemoryBound(to: curing_cqe.self).pointee
+            if entry.flags & (CURING_CQE_F_SKIP | CURING_CQE_F_32) != 0 {
+                // On a ring of mixed sizes, a 32-byte entry takes two places, and a filler says nothing.
+                if entry.flags & CURING_CQE_F_32 != 0 { head &+= 1 }
+                if entry.flags & CURING_CQE_F_SKIP != 0 {
+                    advance()
+                    continue
+                }
+            }
+            advance()
             return entry
         }
     }

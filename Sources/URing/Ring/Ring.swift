@@ -62,7 +62,7 @@ public struct Ring<Tag: BitwiseCopyable>: ~Copyable {
         let entry = unsafe core.submissions.nextEntry()
         let offset = SlotLayout.payloadOffset(Tag.self)
         let payload = unsafe core.table.payload(
-            Op.self, of: slot, offset: offset, capacity: SlotLayout.slotByteCount(Tag.self) - offset)
+            Op.self, of: slot, offset: offset, capacity: SlotLayout.capacity(payloadOffset: offset))
         let kernelData = unsafe (payload + PayloadLayout.kernelDataOffset(Op.self)).assumingMemoryBound(to: Op.KernelData.self)
         let identity = core.table.identity
         unsafe payload.assumingMemoryBound(to: Op.self).pointee.encode(
@@ -140,7 +140,9 @@ public struct Ring<Tag: BitwiseCopyable>: ~Copyable {
                 if core.fetchCompletions() { continue }
                 return nil
             }
-            guard let slot = core.table.slot(for: entry.user_data) else {
+            guard let slot = core.table.slot(
+                for: entry.user_data, slotShift: SlotLayout.slotByteCount(Tag.self).trailingZeroBitCount)
+            else {
                 core.noteUnknown(entry)
                 continue
             }

@@ -13,7 +13,9 @@ struct SubmissionQueue: BitwiseCopyable {
     @usableFromInline let sharedFlags: UnsafeMutablePointer<UInt32>
     @usableFromInline let entries: UnsafeMutablePointer<curing_sqe>
     @usableFromInline let entryCount: UInt32
-    @usableFromInline let entryShift: UInt32
+    @usableFromInline let mask: UInt32
+    /// How far apart entries are, as a power of two.
+    @usableFromInline let byteShift: UInt64
     /// Where the next entry goes.
     @usableFromInline var tail: UInt32
     /// The head as it was last seen.
@@ -26,7 +28,8 @@ struct SubmissionQueue: BitwiseCopyable {
         unsafe sharedFlags = ring.sq_flags
         unsafe entries = ring.sqes
         unsafe entryCount = ring.sq_entries
-        unsafe entryShift = ring.sqe_shift
+        unsafe mask = ring.sq_entries &- 1
+        unsafe byteShift = UInt64(ring.sqe_shift) + 6
         unsafe tail = curing_load_relaxed_u32(ring.sq_tail)
         unsafe knownHead = curing_load_acquire_u32(ring.sq_head)
     }
@@ -50,15 +53,20 @@ struct SubmissionQueue: BitwiseCopyable {
         }
     }
 
-    /// The place of the next entry, cleared.
+    /// The place of the next entry, its first 64 bytes cleared; the others, if there are any, are zero unless an operation wrote them.
     ///
     /// - Precondition: The queue is not full.
     @inlinable @inline(__always)
     func nextEntry() -> UnsafeMutablePointer<curing_sqe> {
-        let entry = unsafe entries + Int(truncatingIfNeeded: (tail & (entryCount &- 1)) &<< entryShift)
+        let entry = unsafe entry(at: tail)
         unsafe entry.initialize(to: curing_sqe())
-        if entryShift != 0 { unsafe (entry + 1).initialize(to: curing_sqe()) }
         return unsafe entry
+    }
+
+    @inlinable @inline(__always)
+    func entry(at position: UInt32) -> UnsafeMutablePointer<curing_sqe> {
+        unsafe (UnsafeMutableRawPointer(entries) + Int(truncatingIfNeeded: UInt64(position & mask) &<< byteShift))
+            .assumingMemoryBound(to: curing_sqe.self)
     }
 
     /// Shows the kernel all entries prepared so far, and says how many it has not consumed.
@@ -76,7 +84,7 @@ struct SubmissionQueue: BitwiseCopyable {
         let published = unsafe curing_load_relaxed_u32(sharedTail)
         return (0..<(tail &- published)).map { distance in
             // SAFETY: the entries from the published tail to ours are ours alone, and initialised.
-            unsafe entries[Int(((published &+ distance) & (entryCount &- 1)) << entryShift)].user_data
+            unsafe entry(at: published &+ distance).pointee.user_data
         }
     }
 
