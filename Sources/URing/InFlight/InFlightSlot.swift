@@ -37,6 +37,7 @@ enum SlotLayout {
     @inlinable @inline(__always)
     static func slotByteCount(payloadOffset: Int) -> Int {
         let needed = payloadOffset &+ minimumPayloadByteCount
+        // The smallest size is also the alignment that user data relies on.
         return needed <= 128 ? 128 : needed <= 256 ? 256 : 1 << (Int.bitWidth - (needed - 1).leadingZeroBitCount)
     }
 

@@ -91,14 +91,10 @@ extension InFlightTable {
         if unsafe slot.header.pointee.outstanding == 0 { discard(slot) }
     }
 
-    /// Counts a completion that was reaped, so that the slot stays until it is dealt with.
+    /// Counts a completion with more to come, so that the slot stays until it is dealt with.
     @inlinable @inline(__always)
-    func noteCompletion(of slot: Slot, isLast: Bool) {
-        if isLast {
-            unsafe state.pointee.inFlightCount &-= 1
-        } else {
-            unsafe slot.header.pointee.outstanding &+= 1
-        }
+    func beginEvent(of slot: Slot) {
+        unsafe slot.header.pointee.outstanding &+= 1
     }
 
     /// Releases what a completion that nobody took stands for.
@@ -126,12 +122,6 @@ extension InFlightTable {
         type.destroy(in: slot, of: self, payloadOffset: payloadOffset)
         unsafe slot.header.pointee.isAbandoned = false
         free(slot)
-    }
-
-    /// Forgets an operation whose entry the kernel never saw.
-    func withdraw(_ slot: Slot) {
-        unsafe state.pointee.inFlightCount -= 1
-        discard(slot)
     }
 }
 

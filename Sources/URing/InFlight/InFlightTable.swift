@@ -15,10 +15,8 @@ struct InFlightTable: BitwiseCopyable {
         @usableFromInline var chunks: UnsafeMutablePointer<UnsafeMutableRawPointer>
         @usableFromInline var chunkCount: Int
         @usableFromInline var chunkCapacity: Int
-        @usableFromInline let slotShift: Int
+        let slotByteCount: Int
         @usableFromInline let payloadOffset: Int
-        /// Operations whose last completion has not been reaped.
-        @usableFromInline var inFlightCount: Int
         /// Slots that were not free when the ring went, and are not yet; counted from then on.
         @usableFromInline var orphanCount: Int
         /// User data that named nothing (any more).
@@ -31,10 +29,9 @@ struct InFlightTable: BitwiseCopyable {
         @usableFromInline var boxes: BoxPool
     }
 
-    @inlinable static var chunkShift: Int { 9 }
-    @inlinable static var slotsPerChunk: Int { 1 << 9 }
-    /// The index must fit its bits in the user data.
-    @usableFromInline static let maximumSlotCount = 1 << Int(UserData.indexBits)
+    /// The offset in a chunk, and the chunk's number, have 16 bits each in the user data.
+    static let chunkByteCount = 1 << 16
+    static let maximumChunkCount = 1 << 16
 
     @usableFromInline let state: UnsafeMutablePointer<State>
 
@@ -48,13 +45,14 @@ struct InFlightTable: BitwiseCopyable {
     }
 
     private init(slotByteCount: Int, payloadOffset: Int, identity: UInt32, firstGeneration: UInt32) {
+        precondition(slotByteCount <= InFlightTable.chunkByteCount, "A tag is the size of a word or two; this one is too large.")
         // SAFETY: the table owns the state and the directory until `deallocate()`, which runs when the ring is gone and no
         // completion is left.
         unsafe state = .allocate(capacity: 1)
         unsafe state.initialize(
             to: State(
                 firstFree: nil, chunks: .allocate(capacity: 8), chunkCount: 0, chunkCapacity: 8,
-                slotShift: slotByteCount.trailingZeroBitCount, payloadOffset: payloadOffset, inFlightCount: 0, orphanCount: 0,
+                slotByteCount: slotByteCount, payloadOffset: payloadOffset, orphanCount: 0,
                 staleCount: 0, identity: identity, firstGeneration: firstGeneration, isOrphaned: false, boxes: BoxPool()))
     }
 
@@ -64,10 +62,9 @@ struct InFlightTable: BitwiseCopyable {
     @inlinable @inline(__always)
     func allocateSlot() -> Slot {
         // SAFETY: `firstFree` is nil or a slot of a chunk that lives as long as the table.
-        if let first = unsafe state.pointee.firstFree {
+        if _fastPath(unsafe state.pointee.firstFree != nil), let first = unsafe state.pointee.firstFree {
             let slot = unsafe Slot(base: first)
             unsafe state.pointee.firstFree = slot.nextFree
-            unsafe state.pointee.inFlightCount &+= 1
             return slot
         }
         grow()
@@ -81,22 +78,15 @@ struct InFlightTable: BitwiseCopyable {
     }
 
     /// The slot that user data names, or nil when it names none (any more).
-    @usableFromInline
-    func slot(for userData: UInt64) -> Slot? {
-        slot(for: userData, slotShift: unsafe state.pointee.slotShift)
-    }
-
-    /// The same with the slots' distance known to the compiler.
     @inlinable @inline(__always)
-    func slot(for userData: UInt64, slotShift: Int) -> Slot? {
-        // A slot's user data is compared as a whole, and with it the kind.
-        let index = UserData.index(of: userData)
-        let chunk = index &>> InFlightTable.chunkShift
+    func slot(for userData: UInt64) -> Slot? {
+        let chunk = UserData.chunk(of: userData)
         guard unsafe chunk < state.pointee.chunkCount else { return nil }
-        // SAFETY: the chunk is in the directory, and every chunk has `slotsPerChunk` slots.
-        let slot = unsafe Slot(
-            base: state.pointee.chunks[chunk]
-                + (index & (InFlightTable.slotsPerChunk - 1)) &<< slotShift)
+        // SAFETY: the chunk is in the directory, and the offset is one of a slot of the smallest size. With larger slots it may lie
+        // inside a slot, but only for user data that is not ours; what it finds there was initialised, and cannot be equal, because the
+        // user data names its own place.
+        let slot = unsafe Slot(base: state.pointee.chunks[chunk] + UserData.byteOffset(of: userData))
+        // The comparison is of the whole, and with it of the kind.
         return unsafe slot.header.pointee.userData == userData ? slot : nil
     }
 
@@ -113,8 +103,8 @@ struct InFlightTable: BitwiseCopyable {
     @usableFromInline @inline(never)
     func grow() {
         // SAFETY: chunks are allocated here, entered into the directory and freed only with the table.
-        let first = unsafe state.pointee.chunkCount * InFlightTable.slotsPerChunk
-        precondition(first < InFlightTable.maximumSlotCount, "More operations are in flight than the user data can number (268 million).")
+        let number = unsafe state.pointee.chunkCount
+        precondition(number < InFlightTable.maximumChunkCount, "More operations are in flight than the user data can number (33 million).")
         if unsafe state.pointee.chunkCount == state.pointee.chunkCapacity {
             let capacity = unsafe state.pointee.chunkCapacity * 2
             let larger = UnsafeMutablePointer<UnsafeMutableRawPointer>.allocate(capacity: capacity)
@@ -123,12 +113,14 @@ struct InFlightTable: BitwiseCopyable {
             unsafe state.pointee.chunks = larger
             unsafe state.pointee.chunkCapacity = capacity
         }
-        let slotByteCount = unsafe 1 << state.pointee.slotShift
-        let chunk = UnsafeMutableRawPointer.allocate(byteCount: slotByteCount * InFlightTable.slotsPerChunk, alignment: 128)
-        for position in (0..<InFlightTable.slotsPerChunk).reversed() {
-            let slot = unsafe Slot(base: chunk + position * slotByteCount)
+        let chunk = UnsafeMutableRawPointer.allocate(byteCount: InFlightTable.chunkByteCount, alignment: 128)
+        // Zeroed, so that a look-up with user data that is not ours reads nothing uninitialised.
+        unsafe chunk.initializeMemory(as: UInt8.self, repeating: 0, count: InFlightTable.chunkByteCount)
+        for index in (0..<slotsPerChunk).reversed() {
+            let offset = unsafe index * state.pointee.slotByteCount
+            let slot = unsafe Slot(base: chunk + offset)
             unsafe slot.header.pointee.userData = UserData.operation(
-                index: first + position, generation: state.pointee.firstGeneration)
+                chunk: number, byteOffset: offset, generation: state.pointee.firstGeneration)
             unsafe slot.header.pointee.outstanding = 0
             unsafe slot.header.pointee.isAbandoned = false
             unsafe slot.setNextFree(state.pointee.firstFree)
@@ -164,9 +156,9 @@ struct InFlightTable: BitwiseCopyable {
 }
 
 extension InFlightTable {
-    var slotCount: Int { unsafe state.pointee.chunkCount * InFlightTable.slotsPerChunk }
+    private var slotsPerChunk: Int { unsafe InFlightTable.chunkByteCount / state.pointee.slotByteCount }
 
-    @usableFromInline var inFlightCount: Int { unsafe state.pointee.inFlightCount }
+    var slotCount: Int { unsafe state.pointee.chunkCount * slotsPerChunk }
 
     /// Slots that are not free: in flight, or reaped and still in the caller's hands.
     ///

@@ -2,16 +2,12 @@
 
 /// The 64 bits that travel with a submission to its completions.
 ///
-/// From the low end: the slot's index (28 bits), the kind (4 bits) and the slot's generation (32 bits). A slot's generation
-/// moves on whenever the slot is freed, so the user data of an operation that has ended names nothing any more; at the top it
-/// wraps without touching the rest. No kind is zero, because the kernel itself uses zero for the filler entries of a queue with
-/// mixed entry sizes.
+/// From the low end: the kind (4 bits, below the slots' alignment), the slot's offset in its chunk (16 bits together with the kind),
+/// the number of the chunk (16 bits) and the slot's generation (32 bits). A slot's generation moves on whenever the slot is freed,
+/// so the user data of an operation that has ended names nothing any more; at the top it wraps without touching the rest. No
+/// kind is zero, because the kernel itself uses zero for the filler entries of a queue with mixed entry sizes.
 @usableFromInline
 enum UserData {
-    @usableFromInline static let indexBits = 28
-    @inlinable static var indexMask: UInt64 { (1 << 28) - 1 }
-    @inlinable static var generationStep: UInt64 { 1 << 32 }
-
     /// What a completion's user data speaks of.
     @usableFromInline
     enum Kind: UInt64 {
@@ -23,19 +19,29 @@ enum UserData {
         case foreign = 15
     }
 
+    @inlinable static var kindMask: UInt64 { 0xf }
+    @inlinable static var generationStep: UInt64 { 1 << 32 }
+
     @inlinable @inline(__always)
-    static func operation(index: Int, generation: UInt32) -> UInt64 {
-        UInt64(generation) << 32 | Kind.operation.rawValue << 28 | UInt64(truncatingIfNeeded: index)
+    static func operation(chunk: Int, byteOffset: Int, generation: UInt32) -> UInt64 {
+        UInt64(generation) << 32 | UInt64(truncatingIfNeeded: chunk << 16 | byteOffset) | Kind.operation.rawValue
     }
 
     @inlinable @inline(__always)
     static func isOperation(_ userData: UInt64) -> Bool {
-        (userData >> 28) & 0xf == Kind.operation.rawValue
+        userData & kindMask == Kind.operation.rawValue
     }
 
+    /// The number of the slot's chunk.
     @inlinable @inline(__always)
-    static func index(of userData: UInt64) -> Int {
-        Int(truncatingIfNeeded: userData & indexMask)
+    static func chunk(of userData: UInt64) -> Int {
+        Int(truncatingIfNeeded: UInt32(truncatingIfNeeded: userData) &>> 16)
+    }
+
+    /// Where in its chunk the slot begins, aligned for a slot whatever the user data is.
+    @inlinable @inline(__always)
+    static func byteOffset(of userData: UInt64) -> Int {
+        Int(truncatingIfNeeded: userData & 0xff80)
     }
 
     /// The same slot's user data one generation on.

@@ -12,8 +12,9 @@ struct CompletionQueue: BitwiseCopyable {
     @usableFromInline let mask: UInt32
     /// How far apart entries are, as a power of two.
     @usableFromInline let byteShift: UInt64
-    /// The next entry to read.
-    @usableFromInline var head: UInt32
+    /// Places that no submission entry stands for: of fillers, of the second halves of large entries, and of completions after which more
+    /// come.
+    @usableFromInline var extraCount: UInt32
 
     // SAFETY: the pointers are into a mapped ring, or a test's stand-in for one, that outlives this value.
     init(_ ring: curing_ring) {
@@ -23,7 +24,13 @@ struct CompletionQueue: BitwiseCopyable {
         unsafe entryCount = ring.cq_entries
         unsafe mask = ring.cq_entries &- 1
         unsafe byteShift = UInt64(ring.cqe_shift) + 4
-        unsafe head = curing_load_relaxed_u32(ring.cq_head)
+        extraCount = 0
+    }
+
+    /// The next entry to read: the shared head, which nobody else writes.
+    @inlinable
+    var head: UInt32 {
+        @inline(__always) get { unsafe curing_load_relaxed_u32(sharedHead) }
     }
 
     /// How many completions are there to be read.
@@ -34,8 +41,7 @@ struct CompletionQueue: BitwiseCopyable {
     }
 
     @inlinable @inline(__always)
-    mutating func advance() {
-        head &+= 1
+    func advance(to head: UInt32) {
         // Release: our reads of the entry happen before the kernel's writes to its place.
         unsafe curing_store_release_u32(sharedHead, head)
     }
@@ -44,19 +50,21 @@ struct CompletionQueue: BitwiseCopyable {
     @inlinable @inline(__always)
     mutating func next() -> curing_cqe? {
         while true {
+            let head = head
             guard unsafe curing_load_acquire_u32(tail) != head else { return nil }
             // SAFETY: the entry is before the tail, and its place stays ours until the head passes it.
             let place = unsafe UnsafeMutableRawPointer(entries) + Int(truncatingIfNeeded: UInt64(head & mask) &<< byteShift)
             let entry = unsafe place.assumingMemoryBound(to: curing_cqe.self).pointee
             if entry.flags & (CURING_CQE_F_SKIP | CURING_CQE_F_32) != 0 {
                 // On a ring of mixed sizes, a 32-byte entry takes two places, and a filler says nothing.
-                if entry.flags & CURING_CQE_F_32 != 0 { head &+= 1 }
-                if entry.flags & CURING_CQE_F_SKIP != 0 {
-                    advance()
-                    continue
-                }
+                let isFiller = entry.flags & CURING_CQE_F_SKIP != 0
+                let places: UInt32 = entry.flags & CURING_CQE_F_32 != 0 ? 2 : 1
+                extraCount &+= isFiller ? places : places &- 1
+                advance(to: head &+ places)
+                if isFiller { continue }
+                return entry
             }
-            advance()
+            advance(to: head &+ 1)
             return entry
         }
     }

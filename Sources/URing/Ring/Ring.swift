@@ -79,7 +79,7 @@ public struct Ring<Tag: BitwiseCopyable>: ~Copyable {
     }
 
     /// How many operations the kernel has not finished, or been shown, yet.
-    public var inFlightCount: Int { core.table.inFlightCount }
+    public var inFlightCount: Int { core.inFlightCount }
 
     // MARK: Submitting
 
@@ -140,13 +140,11 @@ public struct Ring<Tag: BitwiseCopyable>: ~Copyable {
                 if core.fetchCompletions() { continue }
                 return nil
             }
-            guard let slot = core.table.slot(
-                for: entry.user_data, slotShift: SlotLayout.slotByteCount(Tag.self).trailingZeroBitCount)
-            else {
+            guard let slot = core.table.slot(for: entry.user_data) else {
                 core.noteUnknown(entry)
                 continue
             }
-            core.table.noteCompletion(of: slot, isLast: entry.flags & CURING_CQE_F_MORE == 0)
+            if entry.flags & CURING_CQE_F_MORE != 0 { core.beginEvent(of: slot) }
             // SAFETY: `prepare` stored a tag of this ring's type there.
             let tag = unsafe (slot.base + SlotLayout.tagOffset(Tag.self)).assumingMemoryBound(to: Tag.self).pointee
             return Completion(
@@ -162,9 +160,18 @@ public struct Ring<Tag: BitwiseCopyable>: ~Copyable {
 }
 
 extension RingCore {
+    /// Counts a completion with more to come.
+    @inlinable @inline(__always)
+    mutating func beginEvent(of slot: Slot) {
+        completions.extraCount &+= 1
+        table.beginEvent(of: slot)
+    }
+
     /// Counts a completion that is of no operation in flight.
     @usableFromInline @inline(never)
     mutating func noteUnknown(_ entry: curing_cqe) {
+        // Somebody else's entry, or a message of another ring: no entry of ours stands for it.
+        completions.extraCount &+= 1
         if UserData.isOperation(entry.user_data) {
             table.noteStale()
         } else {

@@ -78,6 +78,11 @@ struct RingCore: ~Copyable {
 
     var descriptor: Int32 { unsafe ring.fd }
 
+    /// How many operations have been prepared and have not had their last completion reaped.
+    ///
+    /// Every entry ends in one last completion, so the queues' positions tell.
+    var inFlightCount: Int { submissions.inFlightCount(completions) }
+
     @inlinable
     var isPolledByKernel: Bool {
         @inline(__always) get { setupFlags & CURING_SETUP_SQPOLL != 0 }

@@ -18,8 +18,8 @@ struct SubmissionQueue: BitwiseCopyable {
     @usableFromInline let byteShift: UInt64
     /// Where the next entry goes.
     @usableFromInline var tail: UInt32
-    /// The head as it was last seen.
-    @usableFromInline var knownHead: UInt32
+    /// What the tail is when the queue is full, by the head as it was last seen.
+    @usableFromInline var limit: UInt32
 
     // SAFETY: the pointers are into a mapped ring, or a test's stand-in for one, that outlives this value.
     init(_ ring: curing_ring) {
@@ -31,7 +31,7 @@ struct SubmissionQueue: BitwiseCopyable {
         unsafe mask = ring.sq_entries &- 1
         unsafe byteShift = UInt64(ring.sqe_shift) + 6
         unsafe tail = curing_load_relaxed_u32(ring.sq_tail)
-        unsafe knownHead = curing_load_acquire_u32(ring.sq_head)
+        unsafe limit = curing_load_acquire_u32(ring.sq_head) &+ ring.sq_entries
     }
 
     /// Entries that can be prepared before the queue is full.
@@ -39,8 +39,8 @@ struct SubmissionQueue: BitwiseCopyable {
     var room: UInt32 {
         mutating get {
             // Acquire: the kernel's reads of the entries before the head happen before our writes to their places.
-            unsafe knownHead = curing_load_acquire_u32(head)
-            return entryCount &- (tail &- knownHead)
+            unsafe limit = curing_load_acquire_u32(head) &+ entryCount
+            return limit &- tail
         }
     }
 
@@ -48,7 +48,7 @@ struct SubmissionQueue: BitwiseCopyable {
     @inlinable
     var isFull: Bool {
         @inline(__always) mutating get {
-            if tail &- knownHead != entryCount { return false }
+            if _fastPath(tail != limit) { return false }
             return room == 0
         }
     }
@@ -75,8 +75,13 @@ struct SubmissionQueue: BitwiseCopyable {
         // Release: the entries' contents are visible to whoever sees the tail. It is the point of no return: from here
         // an operation ends only by its completion.
         unsafe curing_store_release_u32(sharedTail, tail)
-        unsafe knownHead = curing_load_acquire_u32(head)
-        return tail &- knownHead
+        return pendingCount
+    }
+
+    /// How many published entries the kernel has not consumed.
+    @inlinable
+    var pendingCount: UInt32 {
+        mutating get { entryCount &- room }
     }
 
     /// The user data of the entries that were prepared but not published.
@@ -97,5 +102,12 @@ struct SubmissionQueue: BitwiseCopyable {
     @inlinable
     var flags: UInt32 {
         @inline(__always) get { unsafe curing_load_relaxed_u32(sharedFlags) }
+    }
+}
+
+extension SubmissionQueue {
+    /// How many entries have not had their last completion read from the other queue.
+    func inFlightCount(_ completions: CompletionQueue) -> Int {
+        Int(tail &- (completions.head &- completions.extraCount))
     }
 }

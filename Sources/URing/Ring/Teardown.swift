@@ -31,11 +31,11 @@ public struct RingLeftovers: Sendable, Hashable {
         withdrawUnpublished()
         let end = monotonicTime() + deadline
         submitPublished(until: end)
-        if table.inFlightCount > 0 {
+        if inFlightCount > 0 {
             cancelAll(until: end)
             reap(until: end)
         }
-        let leaked = table.inFlightCount
+        let leaked = inFlightCount
         unsafe curing_ring_destroy(&ring)
         if leaked == 0 {
             table.orphan()
@@ -52,7 +52,7 @@ public struct RingLeftovers: Sendable, Hashable {
         let withdrawn = submissions.unpublishedUserData
         submissions.withdrawUnpublished()
         for userData in withdrawn {
-            if let slot = table.slot(for: userData) { table.withdraw(slot) }
+            if let slot = table.slot(for: userData) { table.discard(slot) }
         }
     }
 
@@ -89,7 +89,7 @@ public struct RingLeftovers: Sendable, Hashable {
 
     private mutating func reap(until end: Duration) {
         reapReady()
-        while table.inFlightCount > 0 {
+        while inFlightCount > 0 {
             let remaining = end - monotonicTime()
             if remaining <= .zero { return }
             // An operation that slipped past the first cancel, for example because it was between two states, is caught by the next.
@@ -111,11 +111,19 @@ public struct RingLeftovers: Sendable, Hashable {
     /// Disposes of every completion that is there.
     private mutating func reapReady() {
         while let entry = completions.next() {
-            guard let slot = table.slot(for: entry.user_data) else { continue }
-            table.noteCompletion(of: slot, isLast: entry.flags & CURING_CQE_F_MORE == 0)
+            guard let slot = table.slot(for: entry.user_data) else {
+                completions.extraCount &+= 1
+                continue
+            }
+            if entry.flags & CURING_CQE_F_MORE != 0 {
+                completions.extraCount &+= 1
+                table.beginEvent(of: slot)
+            }
             table.dispose(of: slot, entry: CompletionEntry(result: entry.res, flags: CompletionFlags(rawValue: entry.flags)))
         }
     }
+
+    private var inFlightCount: Int { submissions.inFlightCount(completions) }
 
     private func isTransient(_ status: Int32) -> Bool {
         [EINTR, EAGAIN, EBUSY, ETIME].contains(-status)

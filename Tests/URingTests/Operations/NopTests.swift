@@ -26,9 +26,9 @@ import Testing
 
     @Test func answersWithTheInjectedResult() throws {
         var ring = try Ring<Int>(entries: 8)
-        let number = try ring.run(Nop(injectingResult: 17)).result.get()
+        let number = try ring.run(InjectedNop(result: 17)).result.get()
         #expect(number == 17)
-        let failed = try ring.run(Nop(injectingResult: -Errno.outOfRange.rawValue)).entry.errno
+        let failed = try ring.run(InjectedNop(result: -Errno.outOfRange.rawValue)).entry.errno
         #expect(failed == .outOfRange)
     }
 }

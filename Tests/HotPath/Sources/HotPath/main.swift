@@ -35,7 +35,7 @@ func nop(count: Int) throws -> Int {
         }
         try ring.submit(waitingFor: batch)
         while let completion = ring.nextCompletion() {
-            sum += 1
+            sum &+= 1
             _ = completion.take(Nop.self)
         }
     }
