@@ -11,7 +11,7 @@ cd "$(dirname "$0")/.."
 # A dash is no limit.
 limits="
 nop   64000 192000  80    -
-read  32000  96000   -  1.2
+read  32000  96000 155    -
 "
 
 Scripts/ensure-liburing.sh

@@ -90,7 +90,7 @@ public struct Ring<Tag: BitwiseCopyable>: ~Copyable {
     /// The liburing function is `io_uring_submit`; see `io_uring_enter(2)`.
     @discardableResult
     public mutating func submit() throws(Errno) -> SubmitResult {
-        try core.submit(waitingFor: 0, timeout: nil)
+        try core.submit(waitingFor: 0)
     }
 
     /// Submits what is prepared and waits until so many completions are ready, in one system call.
@@ -102,7 +102,7 @@ public struct Ring<Tag: BitwiseCopyable>: ~Copyable {
     /// The liburing function is `io_uring_submit_and_wait`; see `io_uring_enter(2)`.
     @discardableResult
     public mutating func submit(waitingFor count: Int) throws(Errno) -> SubmitResult {
-        try core.submit(waitingFor: count, timeout: nil)
+        try core.submit(waitingFor: count)
     }
 
     /// Submits what is prepared and waits until so many completions are ready or the time is up.

@@ -6,6 +6,26 @@ import SystemPackage
 // The system calls that submit and wait.
 
 extension RingCore {
+    /// Publishes what is prepared, submits it, and waits for completions as long as it takes.
+    ///
+    /// The plain case in few instructions: one call, and the kernel does all of what it was asked. Everything else is dealt with below.
+    @usableFromInline
+    mutating func submit(waitingFor wanted: Int) throws(Errno) -> SubmitResult {
+        let isPlain = setupFlags & (CURING_SETUP_SQPOLL | CURING_SETUP_IOPOLL) == 0
+        guard isPlain, wanted >= 0, wanted <= completions.entryCount, submissions.flags == 0 else {
+            return try submit(waitingFor: wanted, timeout: nil)
+        }
+        let minimum = UInt32(truncatingIfNeeded: wanted)
+        let pending = submissions.publish()
+        if pending == 0 { return try submit(waitingFor: wanted, timeout: nil) }
+        let status = unsafe curing_enter(ring.fd, pending, minimum, minimum > 0 ? CURING_ENTER_GETEVENTS : 0, nil, 8)
+        if status == pending {
+            submissions.noteConsumed(pending)
+            return finishWait(submitted: Int(status), minimum: minimum, started: nil, timeout: nil)
+        }
+        return try resolve(status, pending: pending, minimum: minimum, isFetching: false, timeout: nil)
+    }
+
     /// Publishes what is prepared, submits it, and waits for completions.
     @usableFromInline
     mutating func submit(waitingFor wanted: Int, timeout: Duration?) throws(Errno) -> SubmitResult {
@@ -22,15 +42,26 @@ extension RingCore {
         let isFetching = before & (CURING_SQ_CQ_OVERFLOW | CURING_SQ_TASKRUN) != 0 || setupFlags & CURING_SETUP_IOPOLL != 0
         let isSatisfied = completions.readyCount >= minimum && !isFetching
         if pending == 0 && isSatisfied { return SubmitResult(submitted: 0) }
+        return try resolve(nil, pending: pending, minimum: minimum, isFetching: isFetching, timeout: timeout)
+    }
+
+    /// Submits until the kernel has taken everything or refuses, starting from what it said the first time, if it was asked already.
+    private mutating func resolve(
+        _ firstStatus: Int32?, pending: UInt32, minimum: UInt32, isFetching: Bool, timeout: Duration?
+    ) throws(Errno) -> SubmitResult {
         let started = timeout.map { _ in monotonicTime() }
         var remaining = pending
         var submitted = 0
+        var isFetching = isFetching
         var hasFlushed = false
+        var knownStatus = firstStatus
         while true {
-            let flags = minimum > 0 || isFetching || hasFlushed ? CURING_ENTER_GETEVENTS : 0
-            let status = enter(submit: remaining, minimum: minimum, flags: flags, timeout: minimum > 0 ? timeout : nil)
+            let flags = minimum > 0 || isFetching ? CURING_ENTER_GETEVENTS : 0
+            let status = knownStatus ?? enter(submit: remaining, minimum: minimum, flags: flags, timeout: minimum > 0 ? timeout : nil)
+            knownStatus = nil
             if status >= 0 {
                 submitted += Int(status)
+                submissions.noteConsumed(UInt32(bitPattern: status))
                 remaining &-= UInt32(bitPattern: status)
                 // The kernel stops at an entry that fails (unless told otherwise) and then does not wait: go on with the rest.
                 if remaining > 0 && status > 0 { continue }
@@ -42,6 +73,7 @@ extension RingCore {
             case .resourceBusy where !hasFlushed:
                 // Older kernels refuse submissions while completions are kept aside: fetch what fits, once.
                 hasFlushed = true
+                isFetching = true
                 flush()
             case _ where submitted > 0:
                 // What was taken counts; the error comes again with the next call.

@@ -78,6 +78,11 @@ struct SubmissionQueue: BitwiseCopyable {
         return pendingCount
     }
 
+    /// Makes room for what the kernel says it has consumed.
+    mutating func noteConsumed(_ count: UInt32) {
+        limit &+= count
+    }
+
     /// How many published entries the kernel has not consumed.
     @inlinable
     var pendingCount: UInt32 {
