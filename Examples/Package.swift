@@ -1,0 +1,39 @@
+// swift-tools-version: 6.2
+// SPDX-License-Identifier: Apache-2.0
+
+import PackageDescription
+
+/// What a careful user of URing sets; no experimental feature is needed, and no source file says `unsafe`.
+let strict: [SwiftSetting] = [
+    .strictMemorySafety(),
+    .treatAllWarnings(as: .error),
+]
+
+let uring = Target.Dependency.product(name: "URing", package: "swift-uring")
+let system = Target.Dependency.product(name: "SystemPackage", package: "swift-system")
+let argumentParser = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
+
+let package = Package(
+    name: "uring-examples",
+    products: [
+        .executable(name: "cat", targets: ["Cat"]),
+        .executable(name: "copy", targets: ["Copy"]),
+        .executable(name: "echo", targets: ["Echo"]),
+    ],
+    dependencies: [
+        .package(name: "swift-uring", path: ".."),
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.5.0"),
+        .package(url: "https://github.com/apple/swift-system", from: "1.6.0"),
+    ],
+    targets: [
+        .target(name: "Support", dependencies: [system], swiftSettings: strict),
+        .executableTarget(name: "Cat", dependencies: ["Support", uring, system, argumentParser], swiftSettings: strict),
+        .executableTarget(name: "Copy", dependencies: ["Support", uring, system, argumentParser], swiftSettings: strict),
+        .executableTarget(
+            name: "Echo", dependencies: ["Support", "CEpollEcho", "CProcess", uring, system, argumentParser], swiftSettings: strict),
+        // The echo server to compare with, and what Swift cannot ask Linux for without unsafe code.
+        .target(name: "CEpollEcho", cSettings: [.define("_GNU_SOURCE")]),
+        .target(name: "CProcess", cSettings: [.define("_GNU_SOURCE")]),
+    ],
+    swiftLanguageModes: [.v6]
+)

@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a program asks Linux about itself, with numbers and structures instead of pointers, so that Swift can ask without unsafe code.
+
+#ifndef CPROCESS_H
+#define CPROCESS_H
+
+/// Blocks SIGINT and SIGTERM and returns a descriptor that becomes readable when one of them arrives, or a negated error number.
+///
+/// To be called before the first thread starts: threads inherit what is blocked.
+int process_stop_descriptor(void);
+
+/// Processor time in microseconds.
+typedef struct process_time {
+    long long user;
+    long long system;
+} process_time;
+
+/// The processor time that the process has used, io_uring's worker threads included.
+process_time process_used_time(void);
+
+
+#endif

@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Support
+import SystemPackage
+import URing
+
+/// Walks through files with so many blocks in flight.
+///
+/// Each lane has one buffer. It is read until it is full or the file ends, used, and read again from the first block that no lane has
+/// begun, until a lane meets the end. The size is not asked for, so files may grow meanwhile.
+struct BlockLanes {
+    let depth: Int
+    let blockByteCount: Int
+
+    /// What the operation of a lane is doing, and with which block.
+    private enum Tag {
+        case reading(block: UInt64)
+        case writing(block: UInt64)
+    }
+
+    /// Copies a file and returns how many bytes it has.
+    func copy(
+        from source: borrowing Descriptor, named sourceName: String,
+        to destination: borrowing Descriptor, named destinationName: String,
+        progress: (Int64) -> Void
+    ) throws -> Int64 {
+        var ring = try Ring<Tag>(entries: depth)
+        var walk = Walk(blockByteCount: blockByteCount)
+        var copied: Int64 = 0
+        for _ in 0..<depth {
+            let block = walk.take()
+            try ring.prepare(Read(source, into: makeBuffer(), at: .offset(block)), tag: .reading(block: block))
+        }
+
+        while ring.inFlightCount > 0 {
+            try ring.submit(waitingFor: 1)
+            while let completion = ring.nextCompletion() {
+                switch completion.tag {
+                case .reading(let block):
+                    var read = completion.take(Read<Buffer>.self)
+                    let count = try read.result.get(whenDoing: sourceName)
+                    if count > 0 && read.operation.memory.freeCapacity > 0 {
+                        // A short read: the same operation reads the rest, or meets the end of the file.
+                        read.operation.continueReading(block: block)
+                        try ring.prepare(read.operation, tag: .reading(block: block))
+                        continue
+                    }
+                    if count == 0 { walk.end() }
+                    if read.operation.memory.count > 0 {
+                        try ring.prepare(
+                            Write(destination, from: read.operation.memory, at: .offset(block)), tag: .writing(block: block))
+                    }
+
+                case .writing(let block):
+                    var write = completion.take(Write<Buffer>.self)
+                    let count = try write.result.get(whenDoing: destinationName)
+                    copied += Int64(count)
+                    write.operation.start += count
+                    if write.operation.start < write.operation.memory.count {
+                        write.operation.position = .offset(block + UInt64(write.operation.start))
+                        try ring.prepare(write.operation, tag: .writing(block: block))
+                    } else if !walk.hasEnded {
+                        let next = walk.take()
+                        try ring.prepare(Read(source, into: write.operation.memory, at: .offset(next)), tag: .reading(block: next))
+                    }
+                    progress(copied)
+                }
+            }
+        }
+        return copied
+    }
+
+    /// Reads a file and returns what identifies its contents.
+    func digest(of file: borrowing Descriptor, named name: String) throws -> FileDigest {
+        var ring = try Ring<UInt64>(entries: depth)
+        var walk = Walk(blockByteCount: blockByteCount)
+        var digest = FileDigest()
+        for _ in 0..<depth {
+            let block = walk.take()
+            try ring.prepare(Read(file, into: makeBuffer(), at: .offset(block)), tag: block)
+        }
+
+        while ring.inFlightCount > 0 {
+            try ring.submit(waitingFor: 1)
+            while let completion = ring.nextCompletion() {
+                let block = completion.tag
+                var read = completion.take(Read<Buffer>.self)
+                let count = try read.result.get(whenDoing: name)
+                if count > 0 && read.operation.memory.freeCapacity > 0 {
+                    read.operation.continueReading(block: block)
+                    try ring.prepare(read.operation, tag: block)
+                    continue
+                }
+                if count == 0 { walk.end() }
+                if read.operation.memory.count > 0 { digest.add(read.operation.memory.span, at: block) }
+                if !walk.hasEnded {
+                    let next = walk.take()
+                    try ring.prepare(Read(file, into: read.operation.memory, at: .offset(next)), tag: next)
+                }
+            }
+        }
+        return digest
+    }
+
+    private func makeBuffer() -> Buffer {
+        Buffer(byteCapacity: blockByteCount, alignment: 4096)
+    }
+}
+
+/// Which blocks of a file have been begun.
+private struct Walk {
+    let blockByteCount: Int
+    private(set) var hasEnded = false
+    private var next: UInt64 = 0
+
+    init(blockByteCount: Int) {
+        self.blockByteCount = blockByteCount
+    }
+
+    /// The next block to begin, by its offset in the file.
+    mutating func take() -> UInt64 {
+        defer { next += UInt64(blockByteCount) }
+        return next
+    }
+
+    mutating func end() {
+        hasEnded = true
+    }
+}
+
+extension Read<Buffer> {
+    /// Goes on behind what the buffer has of a block.
+    fileprivate mutating func continueReading(block: UInt64) {
+        start = memory.count
+        position = .offset(block + UInt64(memory.count))
+    }
+}
