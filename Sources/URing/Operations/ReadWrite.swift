@@ -35,28 +35,28 @@ public struct TransferFlags: OptionSet, Sendable, Hashable {
 
 /// Where in a file a transfer begins.
 @frozen
-public enum FilePosition: Sendable, Hashable, ExpressibleByIntegerLiteral {
-    /// The file's own position, which moves on; also for what has none, such as a pipe.
-    case current
-    /// So many bytes from the beginning.
-    case offset(UInt64)
+public struct FilePosition: RawRepresentable, Sendable, Hashable, ExpressibleByIntegerLiteral {
+    /// The kernel's form: bytes from the beginning, or all ones for the file's own position.
+    public let rawValue: UInt64
+
+    /// Takes the kernel's form.
+    @inlinable @inline(__always)
+    public init(rawValue: UInt64) {
+        self.rawValue = rawValue
+    }
 
     /// Makes an offset of a number.
-    @inlinable
+    @inlinable @inline(__always)
     public init(integerLiteral value: UInt64) {
-        self = .offset(value)
+        rawValue = value
     }
 
-    /// The kernel's form: -1 for the file's own position.
-    @inlinable
-    public var rawValue: UInt64 {
-        @inline(__always) get {
-            switch self {
-            case .current: .max
-            case .offset(let offset): offset
-            }
-        }
-    }
+    /// The file's own position, which moves on; also for what has none, such as a pipe.
+    @inlinable public static var current: FilePosition { FilePosition(rawValue: .max) }
+
+    /// So many bytes from the beginning.
+    @inlinable @inline(__always)
+    public static func offset(_ byteCount: UInt64) -> FilePosition { FilePosition(rawValue: byteCount) }
 }
 
 /// Reads from a file into memory it owns.
