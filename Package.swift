@@ -3,8 +3,9 @@
 
 import PackageDescription
 
-/// Every target is checked for memory safety, and a warning is an error. SwiftPM drops the latter for
-/// packages that depend on this one.
+/// Every target is checked for memory safety, and a warning is an error.
+///
+/// SwiftPM drops the latter for packages that depend on this one.
 let strict: [SwiftSetting] = [
     .strictMemorySafety(),
     .treatAllWarnings(as: .error),

@@ -9,7 +9,9 @@ import SystemPackage
 public struct Completed<Op: Operation & ~Copyable>: ~Copyable {
     /// The operation with everything it owns.
     public var operation: Op
-    /// What came of it. A negative result of the kernel is a failure here, never a thrown error.
+    /// What came of it.
+    ///
+    /// A negative result of the kernel is a failure here, never a thrown error.
     public var result: Result<Op.Success, Errno>
     /// What the kernel said, as it said it.
     public let entry: CompletionEntry

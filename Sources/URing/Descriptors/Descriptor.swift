@@ -97,4 +97,3 @@ public struct Descriptor: ~Copyable, FileResource {
         TransferableDescriptor(relinquish())
     }
 }
-

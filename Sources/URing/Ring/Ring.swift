@@ -97,6 +97,7 @@ public struct Ring<Tag: BitwiseCopyable>: ~Copyable {
     ///
     /// - Parameter count: How many completions to wait for, those included that are ready already. The kernel waits for no more than the
     ///   completion queue holds; it waits for ever if fewer can come.
+    /// - Returns: What was submitted, and whether a signal ended the wait.
     /// - Throws: What the kernel says of the submission as a whole. A signal is not an error: see the result.
     ///
     /// The liburing function is `io_uring_submit_and_wait`; see `io_uring_enter(2)`.
@@ -110,6 +111,7 @@ public struct Ring<Tag: BitwiseCopyable>: ~Copyable {
     /// - Parameters:
     ///   - count: How many completions to wait for, those included that are ready already.
     ///   - timeout: How long to wait at most.
+    /// - Returns: What was submitted, and what ended the wait.
     /// - Throws: What the kernel says of the submission as a whole. Neither a timeout nor a signal is an error: see the result.
     ///
     /// The liburing function is `io_uring_submit_and_wait_timeout`; see `io_uring_enter(2)`.

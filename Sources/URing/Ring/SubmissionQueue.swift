@@ -91,11 +91,17 @@ struct SubmissionQueue: BitwiseCopyable {
 
     /// The user data of the entries that were prepared but not published.
     var unpublishedUserData: [UInt64] {
-        let published = unsafe curing_load_relaxed_u32(sharedTail)
-        return (0..<(tail &- published)).map { distance in
-            // SAFETY: the entries from the published tail to ours are ours alone, and initialised.
-            unsafe entry(at: published &+ distance).pointee.user_data
-        }
+        userData(from: unsafe curing_load_relaxed_u32(sharedTail))
+    }
+
+    /// The user data of the entries that the kernel has not consumed.
+    var unconsumedUserData: [UInt64] {
+        userData(from: unsafe curing_load_acquire_u32(head))
+    }
+
+    private func userData(from start: UInt32) -> [UInt64] {
+        // SAFETY: the entries from the head to our tail were initialised when they were prepared.
+        (0..<(tail &- start)).map { unsafe entry(at: start &+ $0).pointee.user_data }
     }
 
     /// Takes back the entries that were prepared but not published.

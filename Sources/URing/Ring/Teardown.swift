@@ -31,6 +31,7 @@ public struct RingLeftovers: Sendable, Hashable {
         withdrawUnpublished()
         let end = monotonicTime() + deadline
         submitPublished(until: end)
+        withdrawUnconsumed()
         if inFlightCount > 0 {
             cancelAll(until: end)
             reap(until: end)
@@ -41,7 +42,7 @@ public struct RingLeftovers: Sendable, Hashable {
             table.orphan()
         } else {
             #if DEBUG
-            report(leaked: leaked)
+                report(leaked: leaked)
             #endif
         }
         return RingLeftovers(leakedOperations: leaked)
@@ -71,6 +72,17 @@ public struct RingLeftovers: Sendable, Hashable {
                 if status < 0 && !isTransient(status) { return }
                 reapReady()
             }
+        }
+    }
+
+    /// Entries that the kernel would not take, as on a ring that was never enabled, run no more either: only a polling thread would take
+    /// them without being asked.
+    private mutating func withdrawUnconsumed() {
+        guard unsafe ring.setup_flags & CURING_SETUP_SQPOLL == 0 else { return }
+        let unconsumed = submissions.unconsumedUserData
+        submissions.tail &-= UInt32(unconsumed.count)
+        for userData in unconsumed {
+            if let slot = table.slot(for: userData) { table.discard(slot) }
         }
     }
 
