@@ -46,9 +46,15 @@ let package = Package(
             cSettings: [.define("_GNU_SOURCE")],
             linkerSettings: [.linkedLibrary("uring")]
         ),
+        // What tests do that Swift cannot: fork, filter system calls, make eventfds.
+        .target(
+            name: "CTestSupport",
+            path: "Tests/CTestSupport",
+            cSettings: [.define("_GNU_SOURCE")]
+        ),
         .testTarget(
             name: "URingTests",
-            dependencies: ["URing", "CLiburingReference"],
+            dependencies: ["URing", "CLiburingReference", "CTestSupport"],
             swiftSettings: strict + experimental
         ),
     ],

@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// What the tests need and Swift cannot do by itself: forking, filtering system calls, eventfds.
+
+#ifndef CTEST_SUPPORT_H
+#define CTEST_SUPPORT_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/// `O_DIRECT`, whose value is the architecture's.
+int32_t test_open_direct(void);
+
+/// The bytes that the process has allocated and not freed. Counts nothing under a sanitizer.
+size_t test_allocated_byte_count(void);
+
+/// Forks; the child says whether the page at an address is mapped. Returns 1 if it is, 0 if not, or a negative errno.
+int32_t test_child_maps(const void *address);
+
+/// Forks; the child calls io_uring_enter(2) to submit one entry. Returns what it got, a count or a negative errno.
+int32_t test_child_submits(int32_t ring);
+
+/// Makes io_uring_setup(2) fail with an error from now on, by a seccomp filter. Returns 0 or a negative errno.
+int32_t test_forbid_rings(int32_t error);
+
+/// Sets the limit on open descriptors. Returns 0 or a negative errno.
+int32_t test_limit_descriptors(uint64_t limit);
+
+/// Makes a listening Unix stream socket with an abstract name that the kernel chooses. Returns the descriptor or a negative errno.
+int32_t test_listen(void);
+
+/// Connects to such a listener. Returns the descriptor or a negative errno.
+int32_t test_connect(int32_t listener);
+
+/// Makes a non-blocking eventfd. Returns the descriptor or a negative errno.
+int32_t test_eventfd(void);
+
+/// Is send(2) without the signal for a closed peer. Returns the count or a negative errno.
+int32_t test_send(int32_t socket, const void *bytes, size_t count);
+
+#endif

@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import CTestSupport
+import Glibc
+import SystemPackage
+import Testing
+
+@testable import URing
+
+/// Expects a trap's sentence on the standard error of a process that was meant to trap.
+///
+/// An optimised build traps without a sentence.
+func expectSentence(_ sentence: String, of result: ExitTest.Result?, sourceLocation: SourceLocation = #_sourceLocation) {
+    #if DEBUG
+        let output = String(decoding: result?.standardErrorContent ?? [], as: UTF8.self)
+        #expect(output.contains(sentence), "the process said: \(output)", sourceLocation: sourceLocation)
+    #endif
+}
+
+private final class ThreadBody {
+    let run: () -> Void
+
+    init(_ run: @escaping () -> Void) { self.run = run }
+}
+
+/// Runs a function on a thread of its own, and waits for it to end.
+func onAnotherThread(_ body: () -> Void) {
+    withoutActuallyEscaping(body) { body in
+        var thread = pthread_t()
+        let context = unsafe Unmanaged.passRetained(ThreadBody(body)).toOpaque()
+        // SAFETY: the thread takes the reference over, and ends before this function does.
+        let status = unsafe pthread_create(
+            &thread, nil,
+            { context in
+                if let context = unsafe context { unsafe Unmanaged<ThreadBody>.fromOpaque(context).takeRetainedValue().run() }
+                return nil
+            }, context)
+        precondition(status == 0, "no thread")
+        pthread_join(thread, nil)
+    }
+}
+
+/// Which file a descriptor's number means now, if any.
+func target(of number: Int32) -> String? {
+    var bytes = [UInt8](repeating: 0, count: 256)
+    let count = unsafe bytes.withUnsafeMutableBytes { room in
+        guard let start = room.baseAddress else { return -1 }
+        return unsafe readlink("/proc/self/fd/\(number)", start.assumingMemoryBound(to: CChar.self), room.count)
+    }
+    return count < 0 ? nil : String(decoding: bytes[..<count], as: UTF8.self)
+}
+
+/// Whether the other end of a connected socket is gone, by a non-blocking look.
+func isPeerGone(_ socket: borrowing Descriptor) -> Bool {
+    var byte: UInt8 = 0
+    let count = unsafe recv(socket.unowned.fileDescriptor.rawValue, &byte, 1, Int32(MSG_PEEK | MSG_DONTWAIT))
+    return count == 0 || (count < 0 && errno == ECONNRESET)
+}
+
+/// Sends without blocking or a signal; the count, or a negative error number.
+@discardableResult
+func send(_ bytes: [UInt8], to socket: borrowing Descriptor) -> Int32 {
+    unsafe bytes.withUnsafeBytes { unsafe test_send(socket.unowned.fileDescriptor.rawValue, $0.baseAddress, $0.count) }
+}
+
+/// An eventfd.
+func makeEventDescriptor() -> Descriptor {
+    unsafe Descriptor(adopting: FileDescriptor(rawValue: test_eventfd()))
+}
+
+extension Descriptor {
+    /// Adds one to an eventfd.
+    func signal() {
+        var one: UInt64 = 1
+        _ = unsafe write(unowned.fileDescriptor.rawValue, &one, 8)
+    }
+}
