@@ -64,6 +64,7 @@ must-not-compile: liburing ## Check that misuse is rejected with the expected di
 client: liburing ## Build and run a package that uses URing with a user's settings
 	swift build --package-path Tests/ClientPackage
 	swift run --package-path Tests/ClientPackage --skip-build ReadmeProgram
+	swift run --package-path Tests/ClientPackage --skip-build CustomOperation
 
 .PHONY: examples
 examples: liburing ## Build the examples and run their tests

@@ -3,18 +3,33 @@
 
 import PackageDescription
 
-// A package as a user writes it: strict, without experimental features, and without one `unsafe`.
+/// What a careful user sets; experimental features are not among it.
+let strict: [SwiftSetting] = [
+    .strictMemorySafety(),
+    .treatAllWarnings(as: .error),
+]
+
+// Packages as users write them: one that uses the library without one `unsafe`, and one that brings operations of its own.
 let package = Package(
     name: "client",
     dependencies: [
-        .package(name: "swift-uring", path: "../..")
+        .package(name: "swift-uring", path: "../.."),
+        .package(url: "https://github.com/apple/swift-system", from: "1.6.0"),
     ],
     targets: [
         .executableTarget(
             name: "ReadmeProgram",
             dependencies: [.product(name: "URing", package: "swift-uring")],
-            swiftSettings: [.strictMemorySafety(), .treatAllWarnings(as: .error)]
-        )
+            swiftSettings: strict
+        ),
+        .executableTarget(
+            name: "CustomOperation",
+            dependencies: [
+                .product(name: "URing", package: "swift-uring"),
+                .product(name: "SystemPackage", package: "swift-system"),
+            ],
+            swiftSettings: strict
+        ),
     ],
     swiftLanguageModes: [.v6]
 )
