@@ -120,6 +120,9 @@ struct CompletionCore: ~Copyable {
     /// Ends the operation: moves it out and frees its slot.
     @inlinable @inline(__always)
     consuming func finish<Op: Operation & ~Copyable>(_: Op.Type, payloadOffset: Int) -> Completed<Op> {
+        // The last completion is the one without F_MORE, whatever its result; before it the kernel still has the operation's memory.
+        precondition(
+            !entry.flags.contains(.more), "More completions of this operation are to come; it has to be a multishot operation.")
         let (slot, table, entry) = (slot, table, entry)
         discard self
         return table.finish(Op.self, slot: slot, payloadOffset: payloadOffset, entry: entry)

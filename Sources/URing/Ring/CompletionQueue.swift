@@ -10,8 +10,8 @@ struct CompletionQueue: BitwiseCopyable {
     @usableFromInline let entries: UnsafeMutablePointer<curing_cqe>
     @usableFromInline let entryCount: UInt32
     @usableFromInline let mask: UInt32
-    /// How far apart entries are, as a power of two.
-    @usableFromInline let byteShift: UInt64
+    /// How many bytes entries are apart.
+    @usableFromInline let stride: Int
     /// Places that no submission entry stands for: of fillers, of the second halves of large entries, and of completions after which more
     /// come.
     @usableFromInline var extraCount: UInt32
@@ -23,7 +23,7 @@ struct CompletionQueue: BitwiseCopyable {
         unsafe entries = ring.cqes
         unsafe entryCount = ring.cq_entries
         unsafe mask = ring.cq_entries &- 1
-        unsafe byteShift = UInt64(ring.cqe_shift) + 4
+        unsafe stride = 16 << Int(ring.cqe_shift)
         extraCount = 0
     }
 
@@ -53,7 +53,7 @@ struct CompletionQueue: BitwiseCopyable {
             let head = head
             guard unsafe curing_load_acquire_u32(tail) != head else { return nil }
             // SAFETY: the entry is before the tail, and its place stays ours until the head passes it.
-            let place = unsafe UnsafeMutableRawPointer(entries) + Int(truncatingIfNeeded: UInt64(head & mask) &<< byteShift)
+            let place = unsafe UnsafeMutableRawPointer(entries) + Int(truncatingIfNeeded: head & mask) &* stride
             let entry = unsafe place.assumingMemoryBound(to: curing_cqe.self).pointee
             if entry.flags & (CURING_CQE_F_SKIP | CURING_CQE_F_32) != 0 {
                 // On a ring of mixed sizes, a 32-byte entry takes two places, and a filler says nothing.

@@ -14,8 +14,8 @@ struct SubmissionQueue: BitwiseCopyable {
     @usableFromInline let entries: UnsafeMutablePointer<curing_sqe>
     @usableFromInline let entryCount: UInt32
     @usableFromInline let mask: UInt32
-    /// How far apart entries are, as a power of two.
-    @usableFromInline let byteShift: UInt64
+    /// How many bytes entries are apart.
+    @usableFromInline let stride: Int
     /// Where the next entry goes.
     @usableFromInline var tail: UInt32
     /// What the tail is when the queue is full, by the head as it was last seen.
@@ -29,7 +29,7 @@ struct SubmissionQueue: BitwiseCopyable {
         unsafe entries = ring.sqes
         unsafe entryCount = ring.sq_entries
         unsafe mask = ring.sq_entries &- 1
-        unsafe byteShift = UInt64(ring.sqe_shift) + 6
+        unsafe stride = 64 << Int(ring.sqe_shift)
         unsafe tail = curing_load_relaxed_u32(ring.sq_tail)
         unsafe limit = curing_load_acquire_u32(ring.sq_head) &+ ring.sq_entries
     }
@@ -65,7 +65,7 @@ struct SubmissionQueue: BitwiseCopyable {
 
     @inlinable @inline(__always)
     func entry(at position: UInt32) -> UnsafeMutablePointer<curing_sqe> {
-        unsafe (UnsafeMutableRawPointer(entries) + Int(truncatingIfNeeded: UInt64(position & mask) &<< byteShift))
+        unsafe (UnsafeMutableRawPointer(entries) + Int(truncatingIfNeeded: position & mask) &* stride)
             .assumingMemoryBound(to: curing_sqe.self)
     }
 
