@@ -5,11 +5,15 @@
 #include "CURing.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <liburing.h>
+#include <linux/falloc.h>
+#include <linux/fs.h>
 #include <linux/futex.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 // The version macros exist from 2.4 on.
@@ -384,6 +388,49 @@ SAME_FIELD(curing_query_opcode, nr_query_opcodes, io_uring_query_opcode, nr_quer
 SAME_FIELD(curing_query_opcode, pad, io_uring_query_opcode, __pad);
 #endif
 
+// What statx(2) writes; what the installed header calls spare is checked by the size alone.
+SAME_SIZE(curing_statx, statx);
+SIZE(curing_statx, 256);
+SAME_FIELD(curing_statx, mask, statx, stx_mask);
+SAME_FIELD(curing_statx, blksize, statx, stx_blksize);
+SAME_FIELD(curing_statx, attributes, statx, stx_attributes);
+SAME_FIELD(curing_statx, nlink, statx, stx_nlink);
+SAME_FIELD(curing_statx, uid, statx, stx_uid);
+SAME_FIELD(curing_statx, gid, statx, stx_gid);
+SAME_FIELD(curing_statx, mode, statx, stx_mode);
+SAME_FIELD(curing_statx, ino, statx, stx_ino);
+SAME_FIELD(curing_statx, size, statx, stx_size);
+SAME_FIELD(curing_statx, blocks, statx, stx_blocks);
+SAME_FIELD(curing_statx, attributes_mask, statx, stx_attributes_mask);
+SAME_FIELD(curing_statx, rdev_major, statx, stx_rdev_major);
+SAME_FIELD(curing_statx, rdev_minor, statx, stx_rdev_minor);
+SAME_FIELD(curing_statx, dev_major, statx, stx_dev_major);
+SAME_FIELD(curing_statx, dev_minor, statx, stx_dev_minor);
+SAME_FIELD(curing_statx, atime, statx, stx_atime);
+SAME_FIELD(curing_statx, btime, statx, stx_btime);
+SAME_FIELD(curing_statx, ctime, statx, stx_ctime);
+SAME_FIELD(curing_statx, mtime, statx, stx_mtime);
+SAME_FIELD(curing_statx_timestamp, tv_sec, statx_timestamp, tv_sec);
+SAME_FIELD(curing_statx_timestamp, tv_nsec, statx_timestamp, tv_nsec);
+#ifdef STATX_MNT_ID
+SAME_FIELD(curing_statx, mnt_id, statx, stx_mnt_id);
+#endif
+#ifdef STATX_DIOALIGN
+SAME_FIELD(curing_statx, dio_mem_align, statx, stx_dio_mem_align);
+SAME_FIELD(curing_statx, dio_offset_align, statx, stx_dio_offset_align);
+#endif
+#ifdef STATX_SUBVOL
+SAME_FIELD(curing_statx, subvol, statx, stx_subvol);
+#endif
+#ifdef STATX_WRITE_ATOMIC
+SAME_FIELD(curing_statx, atomic_write_unit_min, statx, stx_atomic_write_unit_min);
+SAME_FIELD(curing_statx, atomic_write_unit_max, statx, stx_atomic_write_unit_max);
+SAME_FIELD(curing_statx, atomic_write_segments_max, statx, stx_atomic_write_segments_max);
+#endif
+#ifdef STATX_DIO_READ_ALIGN
+SAME_FIELD(curing_statx, dio_read_offset_align, statx, stx_dio_read_offset_align);
+#endif
+
 // MARK: - Values
 
 // Clang folds a `static const` into a constant expression, GCC does not. SwiftPM compiles with Clang.
@@ -685,6 +732,111 @@ SAME(CURING_RESOLVE_BENEATH, RESOLVE_BENEATH);
 SAME(CURING_RESOLVE_IN_ROOT, RESOLVE_IN_ROOT);
 #ifdef RESOLVE_CACHED
 SAME(CURING_RESOLVE_CACHED, RESOLVE_CACHED);
+#endif
+
+// Files and paths; what older headers lack is left out there.
+SAME(CURING_AT_FDCWD, AT_FDCWD);
+SAME(CURING_AT_SYMLINK_NOFOLLOW, AT_SYMLINK_NOFOLLOW);
+SAME(CURING_AT_REMOVEDIR, AT_REMOVEDIR);
+SAME(CURING_AT_NO_AUTOMOUNT, AT_NO_AUTOMOUNT);
+SAME(CURING_AT_EMPTY_PATH, AT_EMPTY_PATH);
+SAME(CURING_AT_STATX_FORCE_SYNC, AT_STATX_FORCE_SYNC);
+SAME(CURING_AT_STATX_DONT_SYNC, AT_STATX_DONT_SYNC);
+SAME(CURING_O_RDONLY, O_RDONLY);
+SAME(CURING_O_WRONLY, O_WRONLY);
+SAME(CURING_O_RDWR, O_RDWR);
+SAME(CURING_O_CREAT, O_CREAT);
+SAME(CURING_O_EXCL, O_EXCL);
+SAME(CURING_O_NOCTTY, O_NOCTTY);
+SAME(CURING_O_TRUNC, O_TRUNC);
+SAME(CURING_O_APPEND, O_APPEND);
+SAME(CURING_O_NONBLOCK, O_NONBLOCK);
+SAME(CURING_O_DSYNC, O_DSYNC);
+SAME(CURING_O_DIRECT, O_DIRECT);
+SAME(CURING_O_DIRECTORY, O_DIRECTORY);
+SAME(CURING_O_NOFOLLOW, O_NOFOLLOW);
+SAME(CURING_O_TMPFILE, O_TMPFILE);
+SAME(CURING_O_NOATIME, O_NOATIME);
+SAME(CURING_O_CLOEXEC, O_CLOEXEC);
+SAME(CURING_O_SYNC, O_SYNC);
+SAME(CURING_O_PATH, O_PATH);
+SAME(CURING_STATX_TYPE, STATX_TYPE);
+SAME(CURING_STATX_MODE, STATX_MODE);
+SAME(CURING_STATX_NLINK, STATX_NLINK);
+SAME(CURING_STATX_UID, STATX_UID);
+SAME(CURING_STATX_GID, STATX_GID);
+SAME(CURING_STATX_ATIME, STATX_ATIME);
+SAME(CURING_STATX_MTIME, STATX_MTIME);
+SAME(CURING_STATX_CTIME, STATX_CTIME);
+SAME(CURING_STATX_INO, STATX_INO);
+SAME(CURING_STATX_SIZE, STATX_SIZE);
+SAME(CURING_STATX_BLOCKS, STATX_BLOCKS);
+SAME(CURING_STATX_BASIC_STATS, STATX_BASIC_STATS);
+SAME(CURING_STATX_BTIME, STATX_BTIME);
+#ifdef STATX_MNT_ID
+SAME(CURING_STATX_MNT_ID, STATX_MNT_ID);
+#endif
+#ifdef STATX_DIOALIGN
+SAME(CURING_STATX_DIOALIGN, STATX_DIOALIGN);
+#endif
+#ifdef STATX_MNT_ID_UNIQUE
+SAME(CURING_STATX_MNT_ID_UNIQUE, STATX_MNT_ID_UNIQUE);
+#endif
+#ifdef STATX_SUBVOL
+SAME(CURING_STATX_SUBVOL, STATX_SUBVOL);
+#endif
+#ifdef STATX_WRITE_ATOMIC
+SAME(CURING_STATX_WRITE_ATOMIC, STATX_WRITE_ATOMIC);
+#endif
+#ifdef STATX_DIO_READ_ALIGN
+SAME(CURING_STATX_DIO_READ_ALIGN, STATX_DIO_READ_ALIGN);
+#endif
+SAME(CURING_STATX_ATTR_COMPRESSED, STATX_ATTR_COMPRESSED);
+SAME(CURING_STATX_ATTR_IMMUTABLE, STATX_ATTR_IMMUTABLE);
+SAME(CURING_STATX_ATTR_APPEND, STATX_ATTR_APPEND);
+SAME(CURING_STATX_ATTR_NODUMP, STATX_ATTR_NODUMP);
+SAME(CURING_STATX_ATTR_ENCRYPTED, STATX_ATTR_ENCRYPTED);
+SAME(CURING_STATX_ATTR_AUTOMOUNT, STATX_ATTR_AUTOMOUNT);
+#ifdef STATX_ATTR_MOUNT_ROOT
+SAME(CURING_STATX_ATTR_MOUNT_ROOT, STATX_ATTR_MOUNT_ROOT);
+#endif
+#ifdef STATX_ATTR_VERITY
+SAME(CURING_STATX_ATTR_VERITY, STATX_ATTR_VERITY);
+#endif
+#ifdef STATX_ATTR_DAX
+SAME(CURING_STATX_ATTR_DAX, STATX_ATTR_DAX);
+#endif
+#ifdef STATX_ATTR_WRITE_ATOMIC
+SAME(CURING_STATX_ATTR_WRITE_ATOMIC, STATX_ATTR_WRITE_ATOMIC);
+#endif
+SAME(CURING_RENAME_NOREPLACE, RENAME_NOREPLACE);
+SAME(CURING_RENAME_EXCHANGE, RENAME_EXCHANGE);
+SAME(CURING_RENAME_WHITEOUT, RENAME_WHITEOUT);
+SAME(CURING_FALLOC_FL_KEEP_SIZE, FALLOC_FL_KEEP_SIZE);
+SAME(CURING_FALLOC_FL_PUNCH_HOLE, FALLOC_FL_PUNCH_HOLE);
+SAME(CURING_FALLOC_FL_COLLAPSE_RANGE, FALLOC_FL_COLLAPSE_RANGE);
+SAME(CURING_FALLOC_FL_ZERO_RANGE, FALLOC_FL_ZERO_RANGE);
+SAME(CURING_FALLOC_FL_INSERT_RANGE, FALLOC_FL_INSERT_RANGE);
+SAME(CURING_FALLOC_FL_UNSHARE_RANGE, FALLOC_FL_UNSHARE_RANGE);
+#ifdef FALLOC_FL_WRITE_ZEROES
+SAME(CURING_FALLOC_FL_WRITE_ZEROES, FALLOC_FL_WRITE_ZEROES);
+#endif
+SAME(CURING_RWF_HIPRI, RWF_HIPRI);
+SAME(CURING_RWF_DSYNC, RWF_DSYNC);
+SAME(CURING_RWF_SYNC, RWF_SYNC);
+SAME(CURING_RWF_NOWAIT, RWF_NOWAIT);
+SAME(CURING_RWF_APPEND, RWF_APPEND);
+#ifdef RWF_NOAPPEND
+SAME(CURING_RWF_NOAPPEND, RWF_NOAPPEND);
+#endif
+#ifdef RWF_ATOMIC
+SAME(CURING_RWF_ATOMIC, RWF_ATOMIC);
+#endif
+#ifdef RWF_DONTCACHE
+SAME(CURING_RWF_DONTCACHE, RWF_DONTCACHE);
+#endif
+#ifdef RWF_NOSIGNAL
+SAME(CURING_RWF_NOSIGNAL, RWF_NOSIGNAL);
 #endif
 #ifdef FUTEX2_SIZE_U32
 SAME(CURING_FUTEX2_SIZE_U32, FUTEX2_SIZE_U32);

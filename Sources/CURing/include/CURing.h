@@ -349,6 +349,52 @@ struct curing_open_how {
     uint64_t resolve;
 };
 
+/// A moment as statx(2) gives it (`struct statx_timestamp`), since 1970.
+struct curing_statx_timestamp {
+    int64_t tv_sec;
+    uint32_t tv_nsec;
+    int32_t reserved;
+};
+
+/// What statx(2) tells (`struct statx`).
+struct curing_statx {
+    /// `CURING_STATX_*`: which of the fields below are filled in.
+    uint32_t mask;
+    uint32_t blksize;
+    /// `CURING_STATX_ATTR_*`.
+    uint64_t attributes;
+    uint32_t nlink;
+    uint32_t uid;
+    uint32_t gid;
+    uint16_t mode;
+    uint16_t spare0;
+    uint64_t ino;
+    uint64_t size;
+    /// Of 512 bytes.
+    uint64_t blocks;
+    /// The attributes that the file system knows.
+    uint64_t attributes_mask;
+    struct curing_statx_timestamp atime;
+    struct curing_statx_timestamp btime;
+    struct curing_statx_timestamp ctime;
+    struct curing_statx_timestamp mtime;
+    uint32_t rdev_major;
+    uint32_t rdev_minor;
+    uint32_t dev_major;
+    uint32_t dev_minor;
+    uint64_t mnt_id;
+    uint32_t dio_mem_align;
+    uint32_t dio_offset_align;
+    uint64_t subvol;
+    uint32_t atomic_write_unit_min;
+    uint32_t atomic_write_unit_max;
+    uint32_t atomic_write_segments_max;
+    uint32_t dio_read_offset_align;
+    uint32_t atomic_write_unit_max_opt;
+    uint32_t spare2;
+    uint64_t spare3[8];
+};
+
 /// What a multishot `CURING_OP_RECVMSG` puts at the start of each buffer (`struct io_uring_recvmsg_out`): the name, the control
 /// data and the payload follow, the first two in as much room as the request's message header set aside.
 struct curing_recvmsg_out {
@@ -549,6 +595,102 @@ static const uint64_t CURING_RESOLVE_NO_SYMLINKS = 1 << 2;
 static const uint64_t CURING_RESOLVE_BENEATH = 1 << 3;
 static const uint64_t CURING_RESOLVE_IN_ROOT = 1 << 4;
 static const uint64_t CURING_RESOLVE_CACHED = 1 << 5;
+
+// In place of a directory's descriptor
+static const int32_t CURING_AT_FDCWD = -100;
+
+// curing_sqe.op_flags of CURING_OP_STATX and CURING_OP_UNLINKAT
+static const uint32_t CURING_AT_SYMLINK_NOFOLLOW = 0x100;
+static const uint32_t CURING_AT_REMOVEDIR = 0x200;
+static const uint32_t CURING_AT_NO_AUTOMOUNT = 0x800;
+static const uint32_t CURING_AT_EMPTY_PATH = 0x1000;
+static const uint32_t CURING_AT_STATX_FORCE_SYNC = 0x2000;
+static const uint32_t CURING_AT_STATX_DONT_SYNC = 0x4000;
+
+// curing_sqe.op_flags of CURING_OP_OPENAT, and curing_open_how.flags
+static const uint32_t CURING_O_RDONLY = 0;
+static const uint32_t CURING_O_WRONLY = 01;
+static const uint32_t CURING_O_RDWR = 02;
+static const uint32_t CURING_O_CREAT = 0100;
+static const uint32_t CURING_O_EXCL = 0200;
+static const uint32_t CURING_O_NOCTTY = 0400;
+static const uint32_t CURING_O_TRUNC = 01000;
+static const uint32_t CURING_O_APPEND = 02000;
+static const uint32_t CURING_O_NONBLOCK = 04000;
+static const uint32_t CURING_O_DSYNC = 010000;
+#if defined(__arm__) || defined(__aarch64__)
+static const uint32_t CURING_O_DIRECT = 0200000;
+static const uint32_t CURING_O_DIRECTORY = 040000;
+static const uint32_t CURING_O_NOFOLLOW = 0100000;
+static const uint32_t CURING_O_TMPFILE = 020040000;
+#else
+static const uint32_t CURING_O_DIRECT = 040000;
+static const uint32_t CURING_O_DIRECTORY = 0200000;
+static const uint32_t CURING_O_NOFOLLOW = 0400000;
+static const uint32_t CURING_O_TMPFILE = 020200000;
+#endif
+static const uint32_t CURING_O_NOATIME = 01000000;
+static const uint32_t CURING_O_CLOEXEC = 02000000;
+static const uint32_t CURING_O_SYNC = 04010000;
+static const uint32_t CURING_O_PATH = 010000000;
+
+// curing_sqe.len of CURING_OP_STATX, and curing_statx.mask
+static const uint32_t CURING_STATX_TYPE = 0x1;
+static const uint32_t CURING_STATX_MODE = 0x2;
+static const uint32_t CURING_STATX_NLINK = 0x4;
+static const uint32_t CURING_STATX_UID = 0x8;
+static const uint32_t CURING_STATX_GID = 0x10;
+static const uint32_t CURING_STATX_ATIME = 0x20;
+static const uint32_t CURING_STATX_MTIME = 0x40;
+static const uint32_t CURING_STATX_CTIME = 0x80;
+static const uint32_t CURING_STATX_INO = 0x100;
+static const uint32_t CURING_STATX_SIZE = 0x200;
+static const uint32_t CURING_STATX_BLOCKS = 0x400;
+static const uint32_t CURING_STATX_BASIC_STATS = 0x7ff;
+static const uint32_t CURING_STATX_BTIME = 0x800;
+static const uint32_t CURING_STATX_MNT_ID = 0x1000;
+static const uint32_t CURING_STATX_DIOALIGN = 0x2000;
+static const uint32_t CURING_STATX_MNT_ID_UNIQUE = 0x4000;
+static const uint32_t CURING_STATX_SUBVOL = 0x8000;
+static const uint32_t CURING_STATX_WRITE_ATOMIC = 0x10000;
+static const uint32_t CURING_STATX_DIO_READ_ALIGN = 0x20000;
+
+// curing_statx.attributes and curing_statx.attributes_mask
+static const uint64_t CURING_STATX_ATTR_COMPRESSED = 0x4;
+static const uint64_t CURING_STATX_ATTR_IMMUTABLE = 0x10;
+static const uint64_t CURING_STATX_ATTR_APPEND = 0x20;
+static const uint64_t CURING_STATX_ATTR_NODUMP = 0x40;
+static const uint64_t CURING_STATX_ATTR_ENCRYPTED = 0x800;
+static const uint64_t CURING_STATX_ATTR_AUTOMOUNT = 0x1000;
+static const uint64_t CURING_STATX_ATTR_MOUNT_ROOT = 0x2000;
+static const uint64_t CURING_STATX_ATTR_VERITY = 0x100000;
+static const uint64_t CURING_STATX_ATTR_DAX = 0x200000;
+static const uint64_t CURING_STATX_ATTR_WRITE_ATOMIC = 0x400000;
+
+// curing_sqe.op_flags of CURING_OP_RENAMEAT
+static const uint32_t CURING_RENAME_NOREPLACE = 1 << 0;
+static const uint32_t CURING_RENAME_EXCHANGE = 1 << 1;
+static const uint32_t CURING_RENAME_WHITEOUT = 1 << 2;
+
+// curing_sqe.len of CURING_OP_FALLOCATE
+static const uint32_t CURING_FALLOC_FL_KEEP_SIZE = 0x1;
+static const uint32_t CURING_FALLOC_FL_PUNCH_HOLE = 0x2;
+static const uint32_t CURING_FALLOC_FL_COLLAPSE_RANGE = 0x8;
+static const uint32_t CURING_FALLOC_FL_ZERO_RANGE = 0x10;
+static const uint32_t CURING_FALLOC_FL_INSERT_RANGE = 0x20;
+static const uint32_t CURING_FALLOC_FL_UNSHARE_RANGE = 0x40;
+static const uint32_t CURING_FALLOC_FL_WRITE_ZEROES = 0x80;
+
+// curing_sqe.op_flags of the read and write operations
+static const uint32_t CURING_RWF_HIPRI = 0x1;
+static const uint32_t CURING_RWF_DSYNC = 0x2;
+static const uint32_t CURING_RWF_SYNC = 0x4;
+static const uint32_t CURING_RWF_NOWAIT = 0x8;
+static const uint32_t CURING_RWF_APPEND = 0x10;
+static const uint32_t CURING_RWF_NOAPPEND = 0x20;
+static const uint32_t CURING_RWF_ATOMIC = 0x40;
+static const uint32_t CURING_RWF_DONTCACHE = 0x80;
+static const uint32_t CURING_RWF_NOSIGNAL = 0x100;
 
 // MARK: - Constants of the completion entry
 

@@ -80,6 +80,18 @@ public struct Descriptor: ~Copyable, FileResource {
         return true
     }
 
+    /// The number, or -1 once it is closed.
+    @inlinable
+    var number: Int32 {
+        @inline(__always) get { unsafe block.pointee.number }
+    }
+
+    /// Notes that the kernel has closed the number, so that nobody closes it again.
+    @inlinable @inline(__always)
+    mutating func noteClosed() {
+        unsafe block.pointee.number = -1
+    }
+
     /// Gives up ownership: the caller closes the number from now on.
     ///
     /// - Precondition: No operation holds it.

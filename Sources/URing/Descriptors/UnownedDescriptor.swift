@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import CURing
 import SystemPackage
 
 /// A file descriptor that belongs to somebody else.
@@ -23,6 +24,9 @@ public struct UnownedDescriptor: FileResource, BitwiseCopyable, Sendable, Hashab
         FileHold(unowned: fileDescriptor.rawValue)
     }
 
+    /// The process's working directory at the moment a path is looked up, `AT_FDCWD`; only good as the directory of a path.
+    @inlinable
+    public static var currentDirectory: UnownedDescriptor { UnownedDescriptor(FileDescriptor(rawValue: CURING_AT_FDCWD)) }
     /// The process's standard input.
     public static var standardInput: UnownedDescriptor { UnownedDescriptor(.standardInput) }
     /// The process's standard output.

@@ -16,21 +16,23 @@ public struct TransferFlags: OptionSet, Sendable, Hashable {
     }
 
     /// Asks for high priority; on a polled ring the device is polled.
-    @inlinable public static var highPriority: TransferFlags { TransferFlags(rawValue: 0x01) }
+    @inlinable public static var highPriority: TransferFlags { TransferFlags(rawValue: CURING_RWF_HIPRI) }
     /// Writes the data through to the device, as with `O_DSYNC`.
-    @inlinable public static var dataSync: TransferFlags { TransferFlags(rawValue: 0x02) }
+    @inlinable public static var dataSync: TransferFlags { TransferFlags(rawValue: CURING_RWF_DSYNC) }
     /// Writes data and metadata through to the device, as with `O_SYNC`.
-    @inlinable public static var sync: TransferFlags { TransferFlags(rawValue: 0x04) }
+    @inlinable public static var sync: TransferFlags { TransferFlags(rawValue: CURING_RWF_SYNC) }
     /// Fails with `EAGAIN` rather than wait.
-    @inlinable public static var noWait: TransferFlags { TransferFlags(rawValue: 0x08) }
+    @inlinable public static var noWait: TransferFlags { TransferFlags(rawValue: CURING_RWF_NOWAIT) }
     /// Appends to the file, whatever the offset.
-    @inlinable public static var append: TransferFlags { TransferFlags(rawValue: 0x10) }
+    @inlinable public static var append: TransferFlags { TransferFlags(rawValue: CURING_RWF_APPEND) }
     /// Writes at the offset although the file was opened for appending (Linux 6.9).
-    @inlinable public static var noAppend: TransferFlags { TransferFlags(rawValue: 0x20) }
+    @inlinable public static var noAppend: TransferFlags { TransferFlags(rawValue: CURING_RWF_NOAPPEND) }
     /// Writes all or nothing where a device supports it (Linux 6.11).
-    @inlinable public static var atomic: TransferFlags { TransferFlags(rawValue: 0x40) }
+    @inlinable public static var atomic: TransferFlags { TransferFlags(rawValue: CURING_RWF_ATOMIC) }
     /// Does not keep the data in the page cache afterwards (Linux 6.14).
-    @inlinable public static var doNotCache: TransferFlags { TransferFlags(rawValue: 0x80) }
+    @inlinable public static var doNotCache: TransferFlags { TransferFlags(rawValue: CURING_RWF_DONTCACHE) }
+    /// Does not raise `SIGPIPE` when a pipe or socket has no reader (Linux 6.18).
+    @inlinable public static var noSignal: TransferFlags { TransferFlags(rawValue: CURING_RWF_NOSIGNAL) }
 }
 
 /// Where in a file a transfer begins.

@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import CURing
+import Glibc
+import SystemPackage
+
+/// A path in memory of its own, as the kernel reads it: its bytes and a NUL.
+///
+/// Operations on paths own one. Most callers give them a `FilePath`; making the storage beforehand allows to check a string that
+/// comes from elsewhere, and to take it out of one operation for the next.
+@safe @frozen
+public struct PathStorage: ~Copyable, @unchecked Sendable {
+    // SAFETY: the memory is this value's alone until `deinit`, and is never written to after `init`: `byteCount` bytes, none of them
+    // NUL, and a NUL.
+    @usableFromInline let characters: UnsafeMutablePointer<CChar>
+    /// How long the path is, without the NUL.
+    public let byteCount: Int
+
+    /// Copies a path.
+    ///
+    /// A `FilePath` has no NUL in it: one made of a string ends at the first. See ``init(validating:)`` for strings that may have one.
+    public init(_ path: FilePath) {
+        let count = path.length
+        let memory = UnsafeMutablePointer<CChar>.allocate(capacity: count + 1)
+        unsafe path.withPlatformString { source in
+            // SAFETY: a file path has `length` bytes and a NUL behind them.
+            precondition(unsafe strlen(source) == count, "A path with a NUL in it names no file; use PathStorage(validating:) to check.")
+            unsafe memory.initialize(from: source, count: count + 1)
+        }
+        unsafe characters = unsafe memory
+        byteCount = count
+    }
+
+    /// Copies a string as it is, unless it has a NUL in it.
+    ///
+    /// For strings from outside: a `FilePath` made of such a string silently ends at the NUL and names another file.
+    ///
+    /// - Throws: `EINVAL` if there is a NUL in the string.
+    public init(validating string: String) throws(Errno) {
+        if string.utf8.contains(0) { throw .invalidArgument }
+        self.init(FilePath(string))
+    }
+
+    deinit {
+        unsafe characters.deallocate()
+    }
+
+    /// The path.
+    public var path: FilePath { unsafe FilePath(platformString: characters) }
+}
+
+extension SubmissionEntry {
+    /// Points the entry at a path that the operation owns.
+    @inlinable @inline(__always)
+    @unsafe public func setPath(_ path: borrowing PathStorage) {
+        address = unsafe path.kernelAddress
+    }
+}
+
+extension PathStorage {
+    /// Where the path's bytes are, for an operation that owns it.
+    ///
+    /// - Important: Unsafe to use, because the address outlives the access.
+    @inlinable
+    @unsafe public var kernelAddress: UInt64 {
+        @inline(__always) get { unsafe UInt64(UInt(bitPattern: characters)) }
+    }
+}

@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import CURing
+import SystemPackage
+
+/// What became of a descriptor that was to be closed.
+@frozen
+public enum CloseOutcome: Sendable, Hashable {
+    /// It is closed.
+    case closed
+    /// Other operations held it when this one was prepared: it is closed when they and this one have let go of it.
+    case deferred
+}
+
+/// Closes a descriptor without blocking the thread.
+///
+/// The result says whether it was closed or, because other operations hold it, is going to be; those are not ended by this. An error
+/// such as `EIO` or `ENOSPC` speaks of data that could not be written: the descriptor is closed all the same. If the operation is
+/// cancelled, dropping it closes the descriptor.
+///
+/// - Requires: Linux 5.6, `IORING_OP_CLOSE`.
+/// - Important: The kernel touches no memory.
+///
+/// The liburing function is `io_uring_prep_close`; see `io_uring_prep_close(3)`, `close(2)`.
+@frozen
+public struct Close: SingleShotOperation, ~Copyable {
+    /// The descriptor; after success it stands for no file.
+    public var descriptor: Descriptor
+    /// Whether other operations held the descriptor when this one was prepared.
+    @usableFromInline var isDeferred: Bool
+
+    /// Makes an operation that closes a descriptor.
+    @inlinable @inline(__always)
+    public init(_ descriptor: consuming Descriptor) {
+        self.descriptor = descriptor
+        isDeferred = false
+    }
+
+    @inlinable public static var opcode: Opcode { .close }
+
+    @inlinable public static var minimumKernel: KernelVersion { KernelVersion(5, 6) }
+
+    @inlinable @inline(__always)
+    @unsafe public mutating func encode(into entry: borrowing SubmissionEntry, kernelData: UnsafeMutablePointer<NoKernelData>) {
+        // Only a hold can give another, and this operation owns the descriptor: with no hold now there will be none until it is done.
+        isDeferred = descriptor.isHeld
+        if isDeferred {
+            entry.opcode = .nop
+            entry.fileDescriptor = -1
+        } else {
+            entry.opcode = .close
+            entry.fileDescriptor = descriptor.number
+        }
+    }
+
+    @inlinable @inline(__always)
+    public mutating func complete(_ completion: CompletionEntry, kernelData: borrowing NoKernelData) -> Result<CloseOutcome, Errno> {
+        if isDeferred { return completion.result < 0 ? .failure(Errno(rawValue: 0 &- completion.result)) : .success(.deferred) }
+        // The kernel takes the number out of the table before it reports what flushing the file came to. Only a cancelled
+        // operation, and one on a number that it does not close (a ring's), leaves the number with its owner.
+        switch completion.errno {
+        case nil:
+            descriptor.noteClosed()
+            return .success(.closed)
+        case .canceled?:
+            return .failure(.canceled)
+        case .badFileDescriptor?:
+            return .failure(.badFileDescriptor)
+        case let errno?:
+            descriptor.noteClosed()
+            return .failure(errno)
+        }
+    }
+}

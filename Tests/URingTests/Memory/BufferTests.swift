@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Testing
+
+@testable import URing
+
+@Suite struct BufferTests {
+    @Test func startsEmptyWithTheRoomAskedFor() {
+        let buffer = Buffer(byteCapacity: 100)
+        #expect(buffer.count == 0)
+        #expect(buffer.byteCapacity == 100)
+        #expect(buffer.freeCapacity == 100)
+        #expect(buffer.copyBytes() == [])
+    }
+
+    @Test(arguments: [16, 512, 4096, 65536]) func isAlignedAsAskedFor(alignment: Int) {
+        var buffer = Buffer(byteCapacity: 10, alignment: alignment)
+        let address = unsafe UInt(bitPattern: buffer.kernelRoom.baseAddress)
+        #expect(address % UInt(alignment) == 0)
+    }
+
+    @Test func copiesCollectionsAndSpans() {
+        let buffer = Buffer(copying: [1, 2, 3] as [UInt8], byteCapacity: 10)
+        #expect(buffer.copyBytes() == [1, 2, 3])
+        #expect(buffer.freeCapacity == 7)
+        let another = Buffer(copying: buffer.bytes)
+        #expect(another.copyBytes() == [1, 2, 3])
+        #expect(another.freeCapacity == 0)
+        let roomy = Buffer(copying: [1, 2, 3] as [UInt8], byteCapacity: 1)
+        #expect(roomy.byteCapacity == 3)
+    }
+
+    @Test func appendsAndTruncates() {
+        var buffer = Buffer(byteCapacity: 8)
+        buffer.append(repeating: 7, count: 3)
+        let more = Buffer(copying: [8, 9] as [UInt8])
+        buffer.append(more.bytes)
+        #expect(buffer.copyBytes() == [7, 7, 7, 8, 9])
+        buffer.truncate(to: 4)
+        #expect(buffer.copyBytes() == [7, 7, 7, 8])
+        buffer.append(Buffer(byteCapacity: 0).bytes)
+        #expect(buffer.count == 4)
+    }
+
+    @Test func letsItsBytesBeChangedInPlace() {
+        var buffer = Buffer(copying: [1, 2, 3] as [UInt8])
+        var bytes = buffer.mutableBytes
+        bytes.storeBytes(of: 9, toByteOffset: 1, as: UInt8.self)
+        #expect(buffer.copyBytes() == [1, 9, 3])
+        #expect(buffer.bytes.unsafeByte(1) == 9)
+    }
+
+    @Test func canBeEmpty() {
+        let buffer = Buffer(byteCapacity: 0)
+        #expect(buffer.byteCapacity == 0)
+        #expect(buffer.copyBytes() == [])
+    }
+
+    @Test func trapsOnWhatDoesNotFit() async {
+        await #expect(processExitsWith: .failure) { _ = Buffer(byteCapacity: -1) }
+        await #expect(processExitsWith: .failure) { _ = Buffer(byteCapacity: 1, alignment: 48) }
+        await #expect(processExitsWith: .failure) {
+            var buffer = Buffer(byteCapacity: 4)
+            buffer.append(repeating: 0, count: 5)
+        }
+        await #expect(processExitsWith: .failure) {
+            var buffer = Buffer(byteCapacity: 4)
+            buffer.append(Buffer(copying: [1, 2, 3, 4, 5] as [UInt8]).bytes)
+        }
+        await #expect(processExitsWith: .failure) {
+            var buffer = Buffer(copying: [1, 2] as [UInt8])
+            buffer.truncate(to: 3)
+        }
+        await #expect(processExitsWith: .failure) {
+            var buffer = Buffer(byteCapacity: 4)
+            buffer.didInitialize(byteCount: 5)
+        }
+    }
+
+    @Test func goesToAnotherTask() async {
+        let buffer = Buffer(copying: [1, 2, 3] as [UInt8])
+        let task = Task { [buffer = consume buffer] in buffer.copyBytes() }
+        #expect(await task.value == [1, 2, 3])
+    }
+}
+
+extension RawSpan {
+    fileprivate func unsafeByte(_ offset: Int) -> UInt8 { unsafe unsafeLoad(fromByteOffset: offset, as: UInt8.self) }
+}
