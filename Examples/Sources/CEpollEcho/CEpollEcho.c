@@ -27,6 +27,7 @@ typedef struct server {
     long connection_limit;
     long buffer_bytes;
     long open_count;
+    bool is_accepting;
     connection *first;
     epoll_echo_report report;
 } server;
@@ -50,11 +51,26 @@ static void close_connection(server *server, connection *connection) {
     close(connection->socket);
     free(connection);
     server->open_count -= 1;
+    if (!server->is_accepting) {
+        server->is_accepting = true;
+        watch(server, EPOLL_CTL_MOD, server->listener, EPOLLIN, &listener_mark);
+    }
+}
+
+static bool is_transient(void) {
+    return errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR || errno == ECONNABORTED;
 }
 
 static void accept_one(server *server) {
     int socket = accept4(server->listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
-    if (socket < 0) return;
+    if (socket < 0 && is_transient()) return;
+    if (socket < 0) {
+        // Too many files are open, or memory is short: the end of a connection helps, if there is one.
+        if (server->open_count == 0) server->report.error = errno;
+        server->is_accepting = false;
+        watch(server, EPOLL_CTL_MOD, server->listener, 0, &listener_mark);
+        return;
+    }
     connection *connection = server->open_count < server->connection_limit
         ? malloc(sizeof *connection + (size_t)server->buffer_bytes) : NULL;
     if (!connection || watch(server, EPOLL_CTL_ADD, socket, EPOLLIN, connection) < 0) {
@@ -71,10 +87,6 @@ static void accept_one(server *server) {
     server->first = connection;
     server->open_count += 1;
     server->report.connections += 1;
-}
-
-static bool is_transient(void) {
-    return errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR;
 }
 
 // Sends what is there; false when the connection is over.
@@ -122,8 +134,9 @@ epoll_echo_report epoll_echo_serve(int listener, int stop, long connection_limit
         || watch(&server, EPOLL_CTL_ADD, stop, EPOLLIN, &stop_mark) < 0) {
         server.report.error = errno;
     }
-    bool is_running = server.report.error == 0;
-    while (is_running) {
+    server.is_accepting = true;
+    bool is_running = true;
+    while (is_running && server.report.error == 0) {
         struct epoll_event events[256];
         int count = epoll_wait(server.epoll, events, 256, -1);
         if (count < 0 && errno != EINTR) {

@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import ArgumentParser
+import CProcess
+import Support
+import SystemPackage
+import URing
+
+/// The command that serves.
+struct Serve: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Send back what connections send, until Ctrl-C.",
+        discussion: """
+            Both engines do the same on one thread: accept, and for each connection receive into its one buffer and send that \
+            back. "uring" does it with URing, "epoll" with epoll and non-blocking sockets in C, to compare with.
+            """)
+
+    enum Engine: String, CaseIterable, ExpressibleByArgument {
+        case uring
+        case epoll
+    }
+
+    @Option(help: ArgumentHelp("The IPv4 or IPv6 address to listen at.", valueName: "ip"))
+    var address = "127.0.0.1"
+
+    @Option(help: ArgumentHelp("The port to listen at; with 0 the system chooses one, which is printed.", valueName: "number"))
+    var port: UInt16 = 0
+
+    @Option(help: "What serves.")
+    var engine = Engine.uring
+
+    @Option(help: ArgumentHelp("How many connections to serve at a time; further ones are closed at once.", valueName: "count"))
+    var connections = 10_000
+
+    @Option(name: .customLong("buffer"), help: ArgumentHelp("How large the buffer of a connection is.", valueName: "bytes"))
+    var bufferByteCount = 16 * 1024
+
+    func validate() throws {
+        try ValidationError.check(connections, in: 1...1_000_000, "--connections")
+        try ValidationError.check(bufferByteCount, in: 1...(1 << 30), "--buffer")
+    }
+
+    func run() throws {
+        let stopNumber = process_stop_descriptor()
+        guard stopNumber >= 0 else { throw Failure("Cannot wait for Ctrl-C: \(Errno(rawValue: -stopNumber))") }
+        let stop = UnownedDescriptor(FileDescriptor(rawValue: stopNumber))
+
+        let wanted = try SocketAddress(ip: address, port: port)
+        let listener = try attempt("Cannot listen at \(wanted)") { () throws(Errno) in try Descriptor.listening(at: wanted) }
+        // The sockets of connections inherit this. An answer that goes out in parts would else wait for the client's acknowledgements.
+        try attempt("Cannot set TCP_NODELAY") { () throws(Errno) in try listener.setOption(.noDelay, to: true) }
+        let actual = try attempt("Cannot ask for the address") { () throws(Errno) in try listener.localAddress() }
+        say("Listening at \(actual) (\(engine.rawValue)); Ctrl-C ends.\n")
+
+        let report: ServerReport
+        switch engine {
+        case .uring:
+            let server = try RingServer(
+                listener: listener, stop: stop, connectionLimit: connections, bufferByteCount: bufferByteCount)
+            report = try server.run()
+        case .epoll:
+            report = try runEpollServer(
+                listener: listener, stop: stop, connectionLimit: connections, bufferByteCount: bufferByteCount)
+        }
+        say("\(report)\n")
+    }
+}
+
+/// What a server did.
+struct ServerReport: CustomStringConvertible {
+    var connections = 0
+    var refusedConnections = 0
+    var receives = 0
+    var bytes = 0
+
+    var description: String {
+        let time = process_used_time()
+        let seconds = { (microseconds: Int64) in decimal(Double(microseconds) / 1e6, places: 2) }
+        let refused = refusedConnections > 0 ? " (\(refusedConnections) more were turned away)" : ""
+        return """
+            Served \(connections) connections\(refused): \(receives) receives, \(bytes) bytes.
+            CPU time: \(seconds(time.user + time.system)) s, \(seconds(time.user)) s of it in user space.
+            """
+    }
+}
