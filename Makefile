@@ -62,6 +62,7 @@ must-not-compile: liburing ## Check that misuse is rejected with the expected di
 
 .PHONY: client
 client: liburing ## Build and run a package that uses URing with a user's settings
+	Scripts/check-documents.sh
 	swift build --package-path Tests/ClientPackage
 	swift run --package-path Tests/ClientPackage --skip-build ReadmeProgram
 	swift run --package-path Tests/ClientPackage --skip-build CustomOperation

@@ -1,0 +1,35 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# Checks that the README's program is the one that is built, that every link between the documents leads somewhere, and that every test
+# and case which Docs/Safety.md names is there.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+program=Tests/ClientPackage/Sources/ReadmeProgram/main.swift
+# The program is the listing that begins with the import; the file has a licence line and an empty one before it.
+listing=$(awk '/^```/ { inside = !inside; text = ""; next } inside { text = text $0 "\n"; if (text ~ /^import URing/) found = text }
+    END { printf "%s", found }' README.md)
+if ! diff <(printf '%s\n' "$listing") <(tail -n +3 "$program"); then
+    echo "error: the program in README.md is not $program" >&2
+    exit 1
+fi
+
+failed=0
+for document in *.md Docs/*.md; do
+    while IFS= read -r target; do
+        [ -e "$(dirname "$document")/${target%%#*}" ] || { echo "error: $document links to $target, which is not there" >&2; failed=1; }
+    done < <(grep -oE '\]\([^)]+\)' "$document" | sed -E 's/^\]\((.*)\)$/\1/' | grep -vE '^(https?:|#)' || true)
+done
+
+# The last column of the tables: Suite.test, or a case of what must not compile.
+while IFS= read -r name; do
+    case $name in
+        *.*)
+            files=$(grep -rlE "struct ${name%.*}\\b" Tests/URingTests || true)
+            # shellcheck disable=SC2086 # The files are a list.
+            [ -n "$files" ] && grep -qE "func ${name#*.}\\b" $files
+            ;;
+        *) [ -e "Tests/MustNotCompile/$name.swift" ] ;;
+    esac || { echo "error: Docs/Safety.md names $name, which is not there" >&2; failed=1; }
+done < <(awk -F ' [|]' '/^[|]/ { print $(NF - 1) }' Docs/Safety.md | grep -oE '`[^`]+`' | tr -d '`' | sort -u)
+exit "$failed"
