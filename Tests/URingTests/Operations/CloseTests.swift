@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import CLiburingReference
+import Glibc
+import SystemPackage
+import Testing
+
+@testable import URing
+
+@Suite struct CloseTests {
+    @Test func encodesLikeLiburing() throws {
+        let pair = try DescriptorPair.pipe()
+        let number = pair.first.number
+        unsafe expectEncoding(of: Close(pair.first)) { entry, _, _ in unsafe reference_prep_close(entry, number) }
+        let hold = pair.second.hold()
+        unsafe expectEncoding(of: Close(pair.second)) { entry, _, _ in unsafe reference_prep_nop(entry) }
+        _ = consume hold
+    }
+
+    @Test func closesOnceAndForAll() throws {
+        let pair = try DescriptorPair.pipe()
+        let readEnd = pair.first
+        var ring = try Ring<Int>(entries: 8)
+        let completed = try ring.run(Close(pair.second))
+        #expect(try completed.result.get() == .closed)
+        expectWriter(of: readEnd, exists: false)
+        // Nobody closes the number again, whatever it means by now.
+        #expect(completed.operation.descriptor.number == -1)
+        let again = try ring.run(Close(completed.operation.descriptor))
+        #expect(again.entry.errno == .badFileDescriptor)
+    }
+
+    @Test func doesNotCloseTheNumberAgainWhenACompletionIsDropped() throws {
+        let pair = try DescriptorPair.pipe()
+        let number = pair.second.number
+        let spare = try DescriptorPair.pipe()
+        var ring = try Ring<Int>(entries: 8)
+        try ring.prepare(Close(pair.second), tag: 1)
+        let completion = try ring.nextCompletionWaiting()
+        // The number gets to mean something else before the completion is dropped; another test may have taken it already.
+        let reused = dup2(spare.second.number, number)
+        try #require(reused == number)
+        _ = consume completion
+        let flags = fcntl(number, F_GETFD)
+        #expect(flags >= 0)
+        _ = Glibc.close(number)
+    }
+
+    @Test func waitsForOtherOperationsOnTheDescriptor() throws {
+        let pair = try DescriptorPair.pipe()
+        let readEnd = pair.first
+        let writeEnd = pair.second
+        var ring = try Ring<Int>(entries: 8)
+        try ring.prepare(Read(readEnd, into: Buffer(byteCapacity: 16)), tag: 1)
+        try ring.prepare(Close(readEnd), tag: 2)
+        let completion = try ring.nextCompletionWaiting()
+        #expect(completion.tag == 2)
+        let completed = completion.take(Close.self)
+        #expect(try completed.result.get() == .deferred)
+        _ = consume completed
+        expectReader(of: writeEnd, exists: true)
+        let count = try writeEnd.unowned.fileDescriptor.writeAll([1, 2, 3])
+        #expect(count == 3)
+        let read = try ring.nextCompletionWaiting().take(Read<Buffer>.self)
+        #expect(read.operation.memory.copyBytes() == [1, 2, 3])
+        expectReader(of: writeEnd, exists: true)
+        _ = consume read
+        expectReader(of: writeEnd, exists: false)
+    }
+
+    @Test func leavesTheDescriptorToTheDropWhenItIsCancelled() throws {
+        let pair = try DescriptorPair.pipe()
+        let readEnd = pair.first
+        var operation = Close(pair.second)
+        let number = operation.descriptor.number
+        let result = operation.complete(CompletionEntry(result: -ECANCELED), kernelData: NoKernelData())
+        #expect(throws: Errno.canceled) { try result.get() }
+        #expect(operation.descriptor.number == number)
+        expectWriter(of: readEnd, exists: true)
+        _ = consume operation
+        expectWriter(of: readEnd, exists: false)
+    }
+
+    @Test func takesTheDescriptorForClosedWhenFlushingFailed() throws {
+        let pair = try DescriptorPair.pipe()
+        var operation = Close(pair.second)
+        let number = operation.descriptor.number
+        let result = operation.complete(CompletionEntry(result: -EIO), kernelData: NoKernelData())
+        #expect(throws: Errno.ioError) { try result.get() }
+        #expect(operation.descriptor.number == -1)
+        _ = Glibc.close(number)
+    }
+
+    @Test func closesTheDescriptorWhenItIsNeverSubmitted() throws {
+        let pair = try DescriptorPair.pipe()
+        let readEnd = pair.first
+        do {
+            var ring = try Ring<Int>(entries: 8)
+            try ring.prepare(Close(pair.second), tag: 1)
+            expectWriter(of: readEnd, exists: true)
+        }
+        expectWriter(of: readEnd, exists: false)
+    }
+
+    @Test func closesTheDescriptorWhenTheRingIsDropped() throws {
+        let pair = try DescriptorPair.pipe()
+        let readEnd = pair.first
+        do {
+            var ring = try Ring<Int>(entries: 8)
+            try ring.prepare(Close(pair.second), tag: 1)
+            try ring.submit()
+        }
+        expectWriter(of: readEnd, exists: false)
+    }
+}

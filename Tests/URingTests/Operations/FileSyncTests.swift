@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import CLiburingReference
+import SystemPackage
+import Testing
+
+@testable import URing
+
+@Suite struct FsyncTests {
+    @Test func encodesLikeLiburing() {
+        let file = UnownedDescriptor(FileDescriptor(rawValue: 7))
+        unsafe expectEncoding(of: Fsync(file)) { entry, _, _ in unsafe reference_prep_fsync(entry, 7, 0) }
+        unsafe expectEncoding(of: Fsync(file, flags: .dataSync)) { entry, _, _ in unsafe reference_prep_fsync(entry, 7, 1) }
+        unsafe expectEncoding(of: Fsync(file, range: 4096..<12288)) { entry, _, _ in
+            unsafe reference_prep_fsync(entry, 7, 0)
+            unsafe entry.storeBytes(of: 4096, toByteOffset: 8, as: UInt64.self)
+            unsafe entry.storeBytes(of: 8192, toByteOffset: 24, as: UInt32.self)
+        }
+    }
+
+    @Test func writesAFileThrough() throws {
+        let directory = try TemporaryDirectory()
+        let file = try directory.open("a")
+        var ring = try Ring<Int>(entries: 8)
+        _ = try ring.run(Write(file, from: Buffer(copying: pattern(10_000)), at: 0))
+        try ring.run(Fsync(file)).result.get()
+        try ring.run(Fsync(file, range: 0..<4096, flags: .dataSync)).result.get()
+        try ring.run(Fsync(file, range: 0..<UInt64(UInt32.max))).result.get()
+    }
+
+    @Test func reportsWhatCannotBeSynced() throws {
+        let pair = try DescriptorPair.pipe()
+        var ring = try Ring<Int>(entries: 8)
+        let errno = try ring.run(Fsync(pair.first)).entry.errno
+        #expect(errno == .invalidArgument)
+    }
+
+    @Test func trapsOnRangesTheEntryCannotSay() async {
+        await #expect(processExitsWith: .failure) { _ = Fsync(UnownedDescriptor.standardOutput, range: 5..<5) }
+        await #expect(processExitsWith: .failure) { _ = Fsync(UnownedDescriptor.standardOutput, range: 0..<(1 << 32)) }
+    }
+}
