@@ -126,6 +126,6 @@ int32_t test_eventfd(void) {
 }
 
 int32_t test_send(int32_t socket, const void *bytes, size_t count) {
-    ssize_t sent = send(socket, bytes, count, MSG_NOSIGNAL);
+    ssize_t sent = send(socket, bytes, count, MSG_NOSIGNAL | MSG_DONTWAIT);
     return sent < 0 ? -errno : (int32_t)sent;
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import Glibc
 import Testing
 
 @testable import URing
@@ -64,7 +65,7 @@ struct CountedMemory: ~Copyable, ByteSource, ByteDestination {
     var count: Int { unsafe graves.count }
 
     fileprivate func bury(_ memory: UnsafeMutableRawBufferPointer) {
-        unsafe memory.initializeMemory(as: UInt8.self, repeating: Graveyard.pattern)
+        if let start = memory.baseAddress { unsafe memset(start, Int32(Graveyard.pattern), memory.count) }
         unsafe graves.append(memory)
     }
 
@@ -97,7 +98,7 @@ struct CountedMemory: ~Copyable, ByteSource, ByteDestination {
     init(_ graveyard: Graveyard, byteCapacity: Int) {
         self.graveyard = graveyard
         unsafe memory = .allocate(byteCount: byteCapacity, alignment: 4096)
-        unsafe memory.initializeMemory(as: UInt8.self, repeating: 0)
+        if let start = unsafe memory.baseAddress { unsafe memset(start, 0, byteCapacity) }
     }
 
     deinit {

@@ -160,8 +160,12 @@ struct AcceptAll: MultishotOperation, ~Copyable {
 /// An operation of the tests' own whose result is a resource: hands over a descriptor through the kernel.
 struct HandOver: SingleShotOperation, ~Copyable {
     let number: Int32
+    private var owner: TransferableDescriptor?
 
-    init(_ descriptor: consuming Descriptor) { number = descriptor.relinquish().rawValue }
+    init(_ descriptor: consuming Descriptor) {
+        number = descriptor.unowned.fileDescriptor.rawValue
+        owner = descriptor.transfer()
+    }
 
     static var opcode: Opcode { .nop }
 
@@ -174,8 +178,8 @@ struct HandOver: SingleShotOperation, ~Copyable {
     }
 
     mutating func complete(_ completion: CompletionEntry, kernelData: borrowing NoKernelData) -> Result<Descriptor, Errno> {
-        if let errno = completion.errno { return .failure(errno) }
-        return .success(Descriptor(received: completion.result))
+        guard completion.result == number, let owner = owner.take() else { return .failure(completion.errno ?? .invalidArgument) }
+        return .success(Descriptor(owner))
     }
 }
 

@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import CTestSupport
+import Foundation
+import SystemPackage
+import Testing
+
+@testable import URing
+
+/// Row M2: the kernel goes on writing after a ring's descriptor is closed, so memory must not be freed by then.
+@Suite(.serialized) struct M2LateWriteTests {
+    static let readCount = 16
+    static let readByteCount = 1 << 20
+
+    /// A file of the reads' size on a file system that reads around the page cache, and the same file opened for that.
+    private static func directFile(_ directory: TemporaryDirectory) throws -> Descriptor {
+        let local = FilePath(FileManager.default.currentDirectoryPath).appending(".build")
+        for folder in [directory.path, local] {
+            let path = folder.appending("direct-\(UUID().uuidString)")
+            defer { try? FileManager.default.removeItem(atPath: path.string) }
+            guard (try? Data(count: readCount * readByteCount).write(to: URL(fileURLWithPath: path.string))) != nil else { continue }
+            let options = FileDescriptor.OpenOptions(rawValue: test_open_direct())
+            guard let file = try? Descriptor(opening: path, .readOnly, options: options) else { continue }
+            var ring = try Ring<Int>(entries: 8)
+            let read = try ring.run(Read(file, into: Buffer(byteCapacity: 4096, alignment: 4096), at: 0))
+            if read.result == .success(4096) { return file }
+        }
+        throw Errno.notSupported
+    }
+
+    /// Reads the file from end to end, so that reads queued at the device before are done.
+    private func pass(_ file: borrowing Descriptor, _ ring: inout Ring<Int>) throws {
+        var operation = Read(file, into: Buffer(byteCapacity: Self.readByteCount, alignment: 4096), at: 0)
+        for index in 0..<4 {
+            operation.position = .offset(UInt64(index * Self.readByteCount))
+            let completed = try ring.run(operation)
+            operation = completed.operation
+        }
+    }
+
+    @Test(arguments: [RingOptions.recommended, RingOptions()])
+    func aDroppedRingsMemoryIsNotWrittenToAnyMore(options: RingOptions) throws {
+        let file = try Self.directFile(try TemporaryDirectory())
+        var clock = try Ring<Int>(entries: 8)
+        var recent: [Graveyard] = []
+        for round in 0..<100 {
+            let graveyard = Graveyard()
+            let pipe = try DescriptorPair.pipe()
+            let sockets = try DescriptorPair.sockets()
+            do {
+                var ring = try Ring<Int>(entries: 64, options: options)
+                for index in 0..<Self.readCount {
+                    let memory = BuriedMemory(graveyard, byteCapacity: Self.readByteCount)
+                    try ring.prepare(Read(file, into: memory, at: .offset(UInt64(index * Self.readByteCount))), tag: index)
+                }
+                for tag in 100..<104 {
+                    try ring.prepare(Read(pipe.first, into: BuriedMemory(graveyard, byteCapacity: 4096)), tag: tag)
+                    try ring.prepare(Read(sockets.first, into: BuriedMemory(graveyard, byteCapacity: 4096)), tag: tag)
+                }
+                try ring.submit()
+                #expect(ring.inFlightCount == Self.readCount + 8)
+            }
+            // Everything is released by now, and what arrives goes nowhere.
+            #expect(graveyard.count == Self.readCount + 8)
+            #expect(!file.isHeld && !pipe.first.isHeld && !sockets.first.isHeld)
+            send([1, 2, 3, 4, 5, 6, 7, 8], to: sockets.second)
+            _ = try pipe.second.unowned.fileDescriptor.writeAll([1, 2, 3, 4, 5, 6, 7, 8])
+            try pass(file, &clock)
+            #expect(graveyard.lateWriteCount() == 0, "round \(round)")
+            recent.append(graveyard)
+            if recent.count > 8 { #expect(recent.removeFirst().lateWriteCount() == 0, "after round \(round)") }
+        }
+        for graveyard in recent { #expect(graveyard.lateWriteCount() == 0) }
+    }
+
+    @Test func closingReportsWhatIsNotBackAndFreesNothingOfIt() throws {
+        let ledger = Ledger()
+        let pipe = try DescriptorPair.pipe()
+        var ring = try Ring<Int>(entries: 8)
+        try ring.prepare(Read(pipe.first, into: CountedMemory(ledger, byteCapacity: 64)), tag: 0)
+        try ring.submit()
+        let leftovers = ring.close(deadline: .zero)
+        #expect(leftovers.leakedOperations == 1 && !leftovers.isEmpty)
+        // Leaked on purpose: the memory lives, and the descriptor stays open.
+        #expect(ledger.aliveCount == 1 && pipe.first.isHeld)
+    }
+
+    @Test func closingWithTimeLeavesNothing() throws {
+        let ledger = Ledger()
+        let pipe = try DescriptorPair.pipe()
+        var ring = try Ring<Int>(entries: 8)
+        for tag in 0..<8 { try ring.prepare(Read(pipe.first, into: CountedMemory(ledger, byteCapacity: 64)), tag: tag) }
+        try ring.submit()
+        for tag in 0..<4 { try ring.prepare(BoxedNop(ledger.life()), tag: tag) }
+        #expect(ledger.aliveCount == 12)
+        let leftovers = ring.close(deadline: .seconds(10))
+        #expect(leftovers.isEmpty)
+        #expect(ledger.isSettled && !pipe.first.isHeld)
+    }
+
+    @Test func closingAnIdleRingNeedsNoTime() throws {
+        var ring = try Ring<Int>(entries: 8)
+        _ = try ring.run(Nop())
+        let leftovers = ring.close(deadline: .zero)
+        #expect(leftovers.isEmpty)
+    }
+
+    @Test(arguments: [RingOptions.recommended, RingOptions()])
+    func aMultishotInFlightEndsWithItsRing(options: RingOptions) throws {
+        let ledger = Ledger()
+        let events = makeEventDescriptor()
+        do {
+            var ring = try Ring<Int>(entries: 8, options: options)
+            try ring.prepare(WatchEvents(events, ledger.life()), tag: 0)
+            try ring.submit()
+            for _ in 0..<20 { events.signal() }
+            let completion = try ring.nextCompletionWaiting()
+            #expect(completion.hasMore == true)
+            _ = consume completion
+            events.signal()
+        }
+        #expect(ledger.isSettled && !events.isHeld)
+    }
+}

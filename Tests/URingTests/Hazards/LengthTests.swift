@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import CURing
+import SystemPackage
+import Testing
+
+@testable import URing
+
+/// Row M12: how many bytes the kernel may touch comes from the memory's owner.
+@Suite struct M12LengthTests {
+    @Test func aReadAsksForNoMoreThanThereIsRoomFor() throws {
+        let directory = try TemporaryDirectory()
+        let path = try directory.file("long", containing: pattern(10_000))
+        var ring = try Ring<Int>(entries: 8)
+        let file = try Descriptor(opening: path)
+        for capacity in [1, 15, 16, 17, 4095, 9999] {
+            let completed = try ring.run(Read(file, into: Buffer(byteCapacity: capacity), at: 0))
+            #expect(completed.result == .success(capacity))
+            #expect(completed.operation.memory.copyBytes() == Array(pattern(10_000)[..<capacity]))
+        }
+        var half = Buffer(byteCapacity: 100)
+        half.append(repeating: 9, count: 60)
+        let completed = try ring.run(Read(file, into: half, at: 0, startingAt: 60))
+        #expect(completed.result == .success(40))
+        #expect(completed.operation.memory.copyBytes() == Array(repeating: 9, count: 60) + pattern(10_000)[..<40])
+    }
+
+    @Test func aWriteTakesNoMoreThanIsInitialised() throws {
+        let directory = try TemporaryDirectory()
+        let path = directory.path.appending("written")
+        var ring = try Ring<Int>(entries: 8)
+        let file = try Descriptor(opening: path, .writeOnly, options: .create, permissions: .ownerReadWrite)
+        var buffer = Buffer(byteCapacity: 4096)
+        buffer.append(repeating: 7, count: 10)
+        let completed = try ring.run(Write(file, from: buffer, at: 0, startingAt: 4))
+        #expect(completed.result == .success(6))
+        #expect(try contents(of: path) == Array(repeating: 7, count: 6))
+    }
+
+    @Test func lengthsBeyondWhatTheKernelMovesAreCut() {
+        let entry = UnsafeMutablePointer<curing_sqe>.allocate(capacity: 1)
+        defer { unsafe entry.deallocate() }
+        unsafe entry.initialize(to: curing_sqe())
+        for count in [0x7fff_f000, 0x7fff_f001, 0x8000_0000, 0x1_0000_0000, 0x1_0000_0001, Int.max] {
+            // Nobody looks at the memory.
+            let start = unsafe UnsafeRawPointer(bitPattern: 0x1000)
+            unsafe SubmissionEntry(entry, ringIdentity: 1).setBytes(UnsafeRawBufferPointer(start: start, count: count))
+            #expect(unsafe entry.pointee.len == 0x7fff_f000)
+        }
+    }
+
+    @Test func readingIntoNothingTraps() async {
+        let result = await #expect(processExitsWith: .failure, observing: [\.standardErrorContent]) {
+            _ = Read(UnownedDescriptor.standardInput, into: Buffer(byteCapacity: 0))
+        }
+        expectSentence("A read needs room: the memory is empty or full.", of: result)
+    }
+
+    @Test func startingBeyondTheInitialisedBytesTraps() async {
+        let read = await #expect(processExitsWith: .failure, observing: [\.standardErrorContent]) {
+            _ = Read(UnownedDescriptor.standardInput, into: Buffer(byteCapacity: 10), startingAt: 1)
+        }
+        expectSentence("A read must start within the initialised bytes, or right behind them.", of: read)
+        let write = await #expect(processExitsWith: .failure, observing: [\.standardErrorContent]) {
+            _ = Write(UnownedDescriptor.standardInput, from: Buffer(byteCapacity: 10), startingAt: 1)
+        }
+        expectSentence("A write must start within the initialised bytes.", of: write)
+    }
+
+    @Test func aKernelThatClaimsMoreThanThereIsRoomForTraps() async {
+        await #expect(processExitsWith: .failure) {
+            var read = Read(UnownedDescriptor.standardInput, into: Buffer(byteCapacity: 10))
+            _ = read.complete(CompletionEntry(result: 11), kernelData: NoKernelData())
+        }
+    }
+}
