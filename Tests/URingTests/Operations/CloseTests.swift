@@ -30,20 +30,21 @@ import Testing
         #expect(again.entry.errno == .badFileDescriptor)
     }
 
-    @Test func doesNotCloseTheNumberAgainWhenACompletionIsDropped() throws {
-        let pair = try DescriptorPair.pipe()
-        let number = pair.second.number
-        let spare = try DescriptorPair.pipe()
-        var ring = try Ring<Int>(entries: 8)
-        try ring.prepare(Close(pair.second), tag: 1)
-        let completion = try ring.nextCompletionWaiting()
-        // The number gets to mean something else before the completion is dropped; another test may have taken it already.
-        let reused = dup2(spare.second.number, number)
-        try #require(reused == number)
-        _ = consume completion
-        let flags = fcntl(number, F_GETFD)
-        #expect(flags >= 0)
-        _ = Glibc.close(number)
+    @Test func doesNotCloseTheNumberAgainWhenACompletionIsDropped() async {
+        // In a process of its own, where no other test can take the number.
+        await #expect(processExitsWith: .success) {
+            let pair = try DescriptorPair.pipe()
+            let number = pair.second.number
+            let spare = try DescriptorPair.pipe()
+            var ring = try Ring<Int>(entries: 8)
+            try ring.prepare(Close(pair.second), tag: 1)
+            let completion = try ring.nextCompletionWaiting()
+            // The number gets to mean something else before the completion is dropped.
+            try #require(fcntl(number, F_GETFD) < 0)
+            try #require(dup2(spare.second.number, number) == number)
+            _ = consume completion
+            try #require(fcntl(number, F_GETFD) >= 0)
+        }
     }
 
     @Test func waitsForOtherOperationsOnTheDescriptor() throws {
