@@ -10,10 +10,10 @@ import Testing
     @Test func aTimePreparedInADeepCallIsReadMuchLater() throws {
         var ring = try Ring<Int>(entries: 8)
         let start = monotonicTime()
-        for tag in 0..<8 { try prepareDeep(&ring, tag: tag, depth: 20) }
-        scribble(depth: 60)
+        for tag in 0..<8 { try prepareDeep(&ring, tag: tag, depth: 2) }
+        scribble(depth: 200)
         try ring.submit()
-        scribble(depth: 60)
+        scribble(depth: 200)
         try expectAllExpire(&ring, count: 8, start: start)
     }
 
@@ -23,9 +23,9 @@ import Testing
         var ring = try Ring<Int>(entries: 8, options: options)
         for _ in 0..<20 {
             let start = monotonicTime()
-            for tag in 0..<8 { try prepareDeep(&ring, tag: tag, depth: 20) }
+            for tag in 0..<8 { try prepareDeep(&ring, tag: tag, depth: 2) }
             try ring.submit()
-            scribble(depth: 60)
+            scribble(depth: 200)
             try expectAllExpire(&ring, count: 8, start: start)
         }
     }
