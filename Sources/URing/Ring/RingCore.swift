@@ -10,6 +10,8 @@ struct RingCore: ~Copyable {
     @usableFromInline var completions: CompletionQueue
     @usableFromInline let table: InFlightTable
     var ring: curing_ring
+    /// What the ring's registered resources know of it.
+    let anchor: RingAnchor
     @usableFromInline let setupFlags: UInt32
     @usableFromInline var submitsWhenFull: Bool
     @usableFromInline let missingOptions: RingOptions.Flags
@@ -44,6 +46,7 @@ struct RingCore: ~Copyable {
         self.table = table
         setupFlags = unsafe ring.setup_flags
         unsafe self.ring = unsafe ring
+        anchor = unsafe RingAnchor(descriptor: ring.fd)
         submitsWhenFull = options.submitsWhenFull
         missingOptions = missing
     }
@@ -65,13 +68,13 @@ struct RingCore: ~Copyable {
 
     @usableFromInline @inline(never)
     borrowing func tearDown() {
-        var teardown = unsafe Teardown(submissions: submissions, completions: completions, table: table, ring: ring)
+        var teardown = unsafe Teardown(submissions: submissions, completions: completions, table: table, ring: ring, anchor: anchor)
         teardown.run(deadline: Teardown.defaultDeadline)
     }
 
     /// Tears the ring down now and says what the kernel did not give back.
     consuming func close(deadline: Duration) -> RingLeftovers {
-        var teardown = unsafe Teardown(submissions: submissions, completions: completions, table: table, ring: ring)
+        var teardown = unsafe Teardown(submissions: submissions, completions: completions, table: table, ring: ring, anchor: anchor)
         discard self
         return teardown.run(deadline: deadline)
     }

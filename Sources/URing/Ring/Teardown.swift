@@ -25,6 +25,7 @@ public struct RingLeftovers: Sendable, Hashable {
     var completions: CompletionQueue
     let table: InFlightTable
     var ring: curing_ring
+    let anchor: RingAnchor
 
     @discardableResult
     mutating func run(deadline: Duration) -> RingLeftovers {
@@ -37,6 +38,7 @@ public struct RingLeftovers: Sendable, Hashable {
             reap(until: end)
         }
         let leaked = inFlightCount
+        anchor.end()
         unsafe curing_ring_destroy(&ring)
         if leaked == 0 {
             table.orphan()

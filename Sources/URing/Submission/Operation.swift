@@ -67,6 +67,10 @@ public enum MultishotEnding: Sendable, Hashable {
     ///
     /// The last completion carries a result like all others.
     case rearm
+    /// The stream or file has ended, or a datagram was empty.
+    case endOfStream
+    /// The pool of buffers was empty: prepare it again when buffers have gone back.
+    case outOfBuffers
     /// It was cancelled.
     case cancelled
     /// It failed, and would again.

@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import CURing
+
+/// What registered resources know of their ring: its descriptor, as long as it is open.
+///
+/// A resource may outlive its ring; it must then not use the descriptor's number, which may mean another file by now. Shared by
+/// the ring and its resources, all in one isolation region, so that its count is plain.
+@safe @usableFromInline
+struct RingAnchor: BitwiseCopyable {
+    private struct State {
+        /// The ring's descriptor, or -1 once the ring is closed.
+        var descriptor: Int32
+        var holdCount: Int32
+    }
+
+    private let state: UnsafeMutablePointer<State>
+
+    init(descriptor: Int32) {
+        unsafe state = .allocate(capacity: 1)
+        unsafe state.initialize(to: State(descriptor: descriptor, holdCount: 1))
+    }
+
+    func retain() {
+        unsafe state.pointee.holdCount += 1
+    }
+
+    // SAFETY: whoever releases had a share, which kept the state until here.
+    func release() {
+        unsafe state.pointee.holdCount -= 1
+        if unsafe state.pointee.holdCount == 0 { unsafe state.deallocate() }
+    }
+
+    /// The ring is about to be closed.
+    func end() {
+        unsafe state.pointee.descriptor = -1
+        release()
+    }
+
+    var isAlive: Bool { unsafe state.pointee.descriptor >= 0 }
+
+    /// Calls io_uring_register(2), or does nothing when the ring is gone: the kernel has then let go of the resource by itself.
+    @unsafe func register(_ opcode: UInt32, _ argument: UnsafeMutableRawPointer?, count: UInt32) -> Int32 {
+        let descriptor = unsafe state.pointee.descriptor
+        return descriptor >= 0 ? unsafe curing_register(descriptor, opcode, argument, count) : 0
+    }
+}
