@@ -26,7 +26,7 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-system", from: "1.6.0"),
     ],
     targets: [
-        .target(name: "Support", dependencies: [system], swiftSettings: strict),
+        .target(name: "Support", dependencies: [uring, system], swiftSettings: strict),
         .executableTarget(name: "Cat", dependencies: ["Support", uring, system, argumentParser], swiftSettings: strict),
         .executableTarget(name: "Copy", dependencies: ["Support", uring, system, argumentParser], swiftSettings: strict),
         .executableTarget(
@@ -34,6 +34,8 @@ let package = Package(
         // The echo server to compare with, and what Swift cannot ask Linux for without unsafe code.
         .target(name: "CEpollEcho", cSettings: [.define("_GNU_SOURCE")]),
         .target(name: "CProcess", cSettings: [.define("_GNU_SOURCE")]),
+        // Runs the programs as a person would.
+        .testTarget(name: "ProgramTests", swiftSettings: strict),
     ],
     swiftLanguageModes: [.v6]
 )

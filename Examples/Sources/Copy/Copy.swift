@@ -44,39 +44,53 @@ struct Copy: ParsableCommand {
     }
 
     func run() throws {
+        var ring = try Ring<UInt8>(entries: 1)
         let reader = try attempt(source) { () throws(Errno) in try Descriptor(opening: FilePath(source)) }
+        let status = try ring.run(Statx(of: reader)).result.get(whenDoing: source)
+        guard status.kind == .regular else { throw Failure("\(source) is not a regular file.") }
+
         let writer = try attempt(destination) { () throws(Errno) in
             try Descriptor(
                 opening: FilePath(destination), .readWrite, options: overwrite ? [.create] : [.create, .exclusiveCreate],
-                permissions: [.ownerReadWrite, .groupRead, .otherRead])
+                permissions: status.permissions)
         }
-        let lane = BlockLanes(depth: depth, blockByteCount: blockByteCount)
-        let isTerminal = isatty(FileDescriptor.standardError.rawValue) == 1
-        var line = ProgressLine(isShown: progress ?? isTerminal, isTerminal: isTerminal, byteCount: size(of: reader))
+        do {
+            let replaced = try ring.run(Statx(of: writer)).result.get(whenDoing: destination)
+            guard (replaced.device, replaced.inode) != (status.device, status.inode) else {
+                throw Failure("\(source) and \(destination) are the same file.")
+            }
+            try copy(from: reader, to: writer, byteCount: status.byteCount, using: &ring)
+            if verify { try compare(reader, writer) }
+        } catch {
+            // What could not be finished goes, unless it was there before.
+            if !overwrite { _ = try ring.run(UnlinkAt(FilePath(destination))) }
+            throw error
+        }
+    }
 
-        let clock = ContinuousClock()
-        let start = clock.now
-        let byteCount = try lane.copy(from: reader, named: source, to: writer, named: destination) { line.update($0) }
+    private func copy(
+        from reader: borrowing Descriptor, to writer: borrowing Descriptor, byteCount expected: UInt64, using ring: inout Ring<UInt8>
+    ) throws {
+        let isTerminal = isatty(FileDescriptor.standardError.rawValue) == 1
+        var line = ProgressLine(isShown: progress ?? isTerminal, isTerminal: isTerminal, byteCount: Int64(expected))
+        let start = ContinuousClock.now
+        let byteCount = try lanes.copy(from: reader, named: source, to: writer, named: destination) { line.update($0) }
         line.end()
-        // What was there before may have been longer. The file is not emptied first, so that copying a file onto itself is harmless.
-        if overwrite { try writer.unowned.fileDescriptor.resize(to: byteCount) }
-        let seconds = Double((clock.now - start) / .seconds(1))
+        // What was there before may have been longer.
+        if overwrite { try ring.run(FTruncate(writer, to: UInt64(byteCount))).result.get(whenDoing: destination) }
+        let seconds = (.now - start) / .seconds(1)
         let rate = decimal(Double(byteCount) / seconds / 1e6, places: 0)
         say("Copied \(byteCount) bytes in \(decimal(seconds, places: 2)) s, \(rate) MB/s.\n")
+    }
 
-        if verify {
-            let original = try lane.digest(of: reader, named: source)
-            let copy = try lane.digest(of: writer, named: destination)
-            guard original == copy else {
-                throw Failure("\(destination) is not a copy of \(source): it has \(copy), and the source has \(original).")
-            }
-            say("Verified: both files have \(copy).\n")
+    private func compare(_ reader: borrowing Descriptor, _ writer: borrowing Descriptor) throws {
+        let original = try lanes.digest(of: reader, named: source)
+        let copy = try lanes.digest(of: writer, named: destination)
+        guard original == copy else {
+            throw Failure("\(destination) is not a copy of \(source): it has \(copy), and the source has \(original).")
         }
+        say("Verified: both files have \(copy).\n")
     }
 
-    /// How large a file is, as far as the kernel knows beforehand.
-    private func size(of file: borrowing Descriptor) -> Int64? {
-        let size = try? file.unowned.fileDescriptor.seek(offset: 0, from: .end)
-        return size == 0 ? nil : size
-    }
+    private var lanes: BlockLanes { BlockLanes(depth: depth, blockByteCount: blockByteCount) }
 }

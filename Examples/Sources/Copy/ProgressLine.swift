@@ -6,12 +6,12 @@ import Support
 struct ProgressLine {
     private let isShown: Bool
     private let isTerminal: Bool
-    private let byteCount: Int64?
+    private let byteCount: Int64
     private let start = ContinuousClock.now
     private var next = ContinuousClock.now
     private var last: Int64 = 0
 
-    init(isShown: Bool, isTerminal: Bool, byteCount: Int64?) {
+    init(isShown: Bool, isTerminal: Bool, byteCount: Int64) {
         self.isShown = isShown
         self.isTerminal = isTerminal
         self.byteCount = byteCount
@@ -35,7 +35,7 @@ struct ProgressLine {
         let seconds = (ContinuousClock.now - start) / .seconds(1)
         let rate = seconds > 0 ? decimal(Double(last) / seconds / 1e6, places: 0) : "-"
         var text = "\(decimal(Double(last) / 1e6, places: 1)) MB, \(rate) MB/s"
-        if let byteCount { text = "\(last * 100 / byteCount) %, " + text }
+        if byteCount > 0 { text = "\(last * 100 / byteCount) %, " + text }
         // "Erase to the end of the line" takes away what a longer text left.
         complain(isTerminal ? "\r\(text)\u{1b}[K" : "\(text)\n")
     }

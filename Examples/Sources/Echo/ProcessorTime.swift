@@ -10,10 +10,7 @@ func processorTime(of process: Int32) throws -> Duration {
     let path = FilePath("/proc/\(process)/stat")
     let file = try attempt("Cannot ask for the CPU time of process \(process)") { () throws(Errno) in try Descriptor(opening: path) }
     var ring = try Ring<UInt8>(entries: 1)
-    let token = try ring.prepare(Read(file, into: Buffer(byteCapacity: 4096)), tag: 0)
-    try ring.submit(waitingFor: 1)
-    guard let completion = ring.nextCompletion() else { throw Failure("Reading \(path) did not end.") }
-    let read = completion.take(token)
+    let read = try ring.run(Read(file, into: Buffer(byteCapacity: 4096)))
     _ = try read.result.get(whenDoing: path.string)
 
     // The second field is the program's name in parentheses, which may contain anything; user and system time are the 14th and 15th.

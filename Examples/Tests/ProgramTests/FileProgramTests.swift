@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Foundation
+import Testing
+
+@Suite struct FileProgramTests {
+    @Test func catWritesFilesAndStandardInputInTheGivenOrder() throws {
+        let directory = try TemporaryDirectory()
+        let large = pattern(700_001)
+        let (first, second) = (try directory.file("first", large), try directory.file("second", Data("end".utf8)))
+        // The pipe takes 64 KiB at a time, so writes are short.
+        let outcome = try run("cat", first, "-", second, input: Data("middle".utf8))
+        #expect(outcome.status == 0)
+        // Not in the expectation itself: when it failed, the differences between so many bytes would be looked for.
+        let isComplete = outcome.output == large + Data("middleend".utf8)
+        #expect(isComplete)
+    }
+
+    @Test func catReportsAFileThatItCannotReadAndGoesOn() throws {
+        let directory = try TemporaryDirectory()
+        let file = try directory.file("file", Data("text".utf8))
+        let outcome = try run("cat", directory.path("missing"), file)
+        #expect(outcome.status == 1)
+        #expect(outcome.output == Data("text".utf8))
+        #expect(outcome.errors.contains("missing: No such file or directory"))
+    }
+
+    @Test(arguments: [0, 1, 512, 4096 * 7, 1_000_003])
+    func copyMakesAnIdenticalFile(byteCount: Int) throws {
+        let directory = try TemporaryDirectory()
+        let source = try directory.file("source", pattern(byteCount))
+        let outcome = try run("copy", source, directory.path("copy"), "--depth", "5", "--block", "4096", "--progress")
+        #expect(outcome.status == 0)
+        let isIdentical = try directory.contents("copy") == pattern(byteCount)
+        #expect(isIdentical)
+        #expect(String(decoding: outcome.output, as: UTF8.self).contains("Verified: both files have \(byteCount) bytes"))
+        #expect(outcome.errors.contains("MB/s"))
+    }
+
+    @Test func copyLeavesAnExistingFileAloneUnlessToldToReplaceIt() throws {
+        let directory = try TemporaryDirectory()
+        let source = try directory.file("source", pattern(100))
+        let destination = try directory.file("destination", pattern(5000))
+        let refused = try run("copy", source, destination)
+        #expect(refused.status == 1)
+        #expect(refused.errors.contains("File exists"))
+        #expect(try directory.contents("destination") == pattern(5000))
+
+        let replaced = try run("copy", source, destination, "--overwrite")
+        #expect(replaced.status == 0)
+        #expect(try directory.contents("destination") == pattern(100))
+
+        let same = try run("copy", source, source, "--overwrite")
+        #expect(same.status == 1)
+        #expect(same.errors.contains("are the same file"))
+        #expect(try directory.contents("source") == pattern(100))
+    }
+
+    @Test func copyThatFailsLeavesNothingBehind() throws {
+        let directory = try TemporaryDirectory()
+        let outcome = try run("copy", directory.url.path, directory.path("copy"))
+        #expect(outcome.status == 1)
+        #expect(outcome.errors.contains("is not a regular file"))
+        #expect(!FileManager.default.fileExists(atPath: directory.path("copy")))
+    }
+}

@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Foundation
+
+/// What a program did.
+struct Outcome {
+    var status: Int32
+    var output: Data
+    var errors: String
+}
+
+/// A program of this package, started.
+final class Program {
+    private let process = Process()
+    private let output = Pipe()
+    private let errors = Pipe()
+
+    init(_ name: String, _ arguments: [String], input: Data? = nil) throws {
+        // The programs are built beside the test runner.
+        let runner = URL(fileURLWithPath: "/proc/self/exe").resolvingSymlinksInPath()
+        process.executableURL = runner.deletingLastPathComponent().appendingPathComponent(name)
+        process.arguments = arguments
+        process.standardOutput = output
+        process.standardError = errors
+        if let input {
+            let pipe = Pipe()
+            process.standardInput = pipe
+            try process.run()
+            try pipe.fileHandleForWriting.write(contentsOf: input)
+            try pipe.fileHandleForWriting.close()
+        } else {
+            process.standardInput = FileHandle.nullDevice
+            try process.run()
+        }
+    }
+
+    deinit {
+        if process.isRunning { process.terminate() }
+    }
+
+    /// Reads the first line of the output, or what there is of it when the program ends.
+    func firstLine() throws -> String {
+        var line = Data()
+        while let byte = try output.fileHandleForReading.read(upToCount: 1), byte != Data("\n".utf8) { line += byte }
+        return String(decoding: line, as: UTF8.self)
+    }
+
+    func terminate() {
+        process.terminate()
+    }
+
+    /// Waits for the end of the program, and gives the rest of its output.
+    func outcome() throws -> Outcome {
+        let bytes = try output.fileHandleForReading.readToEnd() ?? Data()
+        let text = try errors.fileHandleForReading.readToEnd() ?? Data()
+        process.waitUntilExit()
+        return Outcome(status: process.terminationStatus, output: bytes, errors: String(decoding: text, as: UTF8.self))
+    }
+}
+
+/// Runs a program to its end.
+func run(_ name: String, _ arguments: String..., input: Data? = nil) throws -> Outcome {
+    try Program(name, arguments, input: input).outcome()
+}
+
+/// A directory of the test's own that goes with it.
+final class TemporaryDirectory {
+    let url = FileManager.default.temporaryDirectory.appendingPathComponent("uring-examples-\(UUID().uuidString)")
+
+    init() throws {
+        try FileManager.default.createDirectory(at: url, withIntermediateDirectories: true)
+    }
+
+    deinit {
+        try? FileManager.default.removeItem(at: url)
+    }
+
+    func path(_ name: String) -> String { url.appendingPathComponent(name).path }
+
+    func file(_ name: String, _ contents: Data) throws -> String {
+        try contents.write(to: url.appendingPathComponent(name))
+        return path(name)
+    }
+
+    func contents(_ name: String) throws -> Data {
+        try Data(contentsOf: url.appendingPathComponent(name))
+    }
+}
+
+/// Bytes that differ from place to place.
+func pattern(_ count: Int) -> Data {
+    Data((0..<count).map { UInt8(truncatingIfNeeded: $0 &* 31 &+ ($0 >> 8) &* 7) })
+}
