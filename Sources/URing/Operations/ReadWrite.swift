@@ -116,7 +116,12 @@ public struct Read<Memory: ByteDestination & ~Copyable>: SingleShotOperation, ~C
         entry.opcode = .read
         entry.setFile(file)
         entry.offset = position.rawValue
-        // SAFETY: the memory is the operation's own, and the operation has its final address.
+        // Once more, because the fields may have been changed since the operation was made.
+        precondition(
+            start >= 0 && start <= memory.initializedByteCount, "A read must start within the initialised bytes, or right behind them.")
+        precondition(start < memory.byteCapacity, "A read needs room: the memory is empty or full.")
+        // SAFETY: the memory is the operation's own, and the operation has its final address; `start` is inside, which slicing does not
+        // check in optimised code.
         unsafe entry.setBytes(UnsafeRawBufferPointer(rebasing: memory.kernelRoom[start...]))
         entry.operationFlags = flags.rawValue
     }
@@ -181,8 +186,12 @@ public struct Write<Memory: ByteSource & ~Copyable>: SingleShotOperation, ~Copya
         entry.opcode = .write
         entry.setFile(file)
         entry.offset = position.rawValue
-        // SAFETY: the memory is the operation's own, and the operation has its final address.
-        unsafe entry.setBytes(UnsafeRawBufferPointer(rebasing: memory.kernelBytes[start...]))
+        // SAFETY: the memory is the operation's own, and the operation has its final address; `start` is inside, which slicing does not
+        // check in optimised code.
+        let bytes = unsafe memory.kernelBytes
+        // Once more, because the fields may have been changed since the operation was made.
+        precondition(start >= 0 && start <= bytes.count, "A write must start within the initialised bytes.")
+        unsafe entry.setBytes(UnsafeRawBufferPointer(rebasing: bytes[start...]))
         entry.operationFlags = flags.rawValue
     }
 

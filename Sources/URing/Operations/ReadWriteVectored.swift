@@ -60,7 +60,11 @@ public struct ReadVectored: SingleShotOperation, ~Copyable {
         entry.opcode = .readVectored
         entry.setFile(file)
         entry.offset = position.rawValue
-        // SAFETY: the buffers and their list are the operation's own.
+        // Once more, because the fields may have been changed since the operation was made.
+        precondition(
+            start >= 0 && start <= buffers.initializedByteCount, "A read must start within the initialised bytes, or right behind them.")
+        precondition(start < buffers.byteCapacity, "A read needs room: there is no buffer, or all are empty or full.")
+        // SAFETY: the buffers and their list are the operation's own, and `start` is inside.
         unsafe entry.setList(buffers.kernelRoomList(startingAt: start))
         entry.operationFlags = flags.rawValue
     }
@@ -125,7 +129,9 @@ public struct WriteVectored: SingleShotOperation, ~Copyable {
         entry.opcode = .writeVectored
         entry.setFile(file)
         entry.offset = position.rawValue
-        // SAFETY: the buffers and their list are the operation's own.
+        // Once more, because the fields may have been changed since the operation was made.
+        precondition(start >= 0 && start <= buffers.byteCount, "A write must start within the initialised bytes.")
+        // SAFETY: the buffers and their list are the operation's own, and `start` is inside.
         unsafe entry.setList(buffers.kernelBytesList(startingAt: start))
         entry.operationFlags = flags.rawValue
     }
