@@ -25,7 +25,10 @@ struct RingCore: ~Copyable {
         var missing: RingOptions.Flags = []
         var fallbacks = RingOptions.fallbackOrder.makeIterator()
         var ring = unsafe curing_ring()
-        guard entries >= 1, entries <= Int(UInt32.max), (options.completionQueueEntries ?? 1) >= 1 else {
+        // What does not fit the kernel's fields cannot even be asked for.
+        guard entries >= 1, entries <= Int(UInt32.max), (1...Int(UInt32.max)).contains(options.completionQueueEntries ?? 1),
+            (0...Int(Int32.max)).contains(options.submissionPolling?.processor ?? 0)
+        else {
             throw RingSetupError(.invalidArgument, entries: entries, flags: flags)
         }
         while true {
