@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import SystemPackage
+import Testing
+
+@testable import URing
+
+@Suite struct DescriptorTests {
+    @Test func closesNowWhenNothingHoldsIt() throws {
+        let pair = try DescriptorPair.sockets()
+        let first = pair.first
+        let second = pair.second
+        let isClosed = try first.close()
+        #expect(isClosed && isPeerGone(second))
+    }
+
+    @Test func closesWithTheLastHold() throws {
+        let pair = try DescriptorPair.sockets()
+        let first = pair.first
+        let second = pair.second
+        var one: FileHold? = first.hold()
+        var two: FileHold? = one?.hold()
+        #expect(first.isHeld == true)
+        let isClosed = try first.close()
+        #expect(!isClosed && !isPeerGone(second))
+        one = nil
+        #expect(one == nil && !isPeerGone(second))
+        two = nil
+        #expect(two == nil && isPeerGone(second))
+    }
+
+    @Test func goesToAnotherThread() throws {
+        let pair = try DescriptorPair.sockets()
+        let first = pair.first
+        let second = pair.second
+        var transferred: TransferableDescriptor? = first.transfer()
+        var count: Int?
+        send([1, 2, 3], to: second)
+        onAnotherThread {
+            guard let transferred = transferred.take(), var ring = try? Ring<Int>(entries: 8) else { return }
+            let descriptor = Descriptor(transferred)
+            count = try? ring.run(Read(descriptor, into: Buffer(byteCapacity: 8))).entry.count.get()
+        }
+        #expect(count == 3 && isPeerGone(second))
+    }
+
+    @Test func aTransferThatIsDroppedCloses() throws {
+        let pair = try DescriptorPair.sockets()
+        let first = pair.first
+        let second = pair.second
+        let transferred = first.transfer()
+        #expect(isPeerGone(second) == false)
+        _ = consume transferred
+        #expect(isPeerGone(second) == true)
+    }
+
+    @Test func transferringWhatIsHeldTraps() async {
+        let result = await #expect(processExitsWith: .failure, observing: [\.standardErrorContent]) {
+            let descriptor = makeEventDescriptor()
+            let hold = descriptor.hold()
+            _ = descriptor.transfer()
+            _ = hold
+        }
+        expectSentence("An operation still uses this descriptor; cancel it and take its completion first.", of: result)
+    }
+}

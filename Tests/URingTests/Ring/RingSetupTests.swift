@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import CTestSupport
+import CURing
+import Glibc
+import SystemPackage
+import Testing
+
+@testable import URing
+
+@Suite struct RingSetupTests {
+    private func failure(entries: Int, options: RingOptions = .recommended) -> RingSetupError? {
+        do throws(RingSetupError) {
+            _ = try Ring<Int>(entries: entries, options: options)
+            return nil
+        } catch {
+            return error
+        }
+    }
+
+    @Test func recommendedTakesAllThatTheReferenceKernelHas() throws {
+        let ring = try Ring<Int>(entries: 8)
+        #expect(ring.flags.isSuperset(of: [.singleIssuer, .deferredTaskRun, .submitsAll, .noSubmissionArray]))
+        #expect(ring.missingOptions.isEmpty)
+        #expect(ring.submissionQueueEntries == 8 && ring.completionQueueEntries == 16)
+        #expect(ring.features.isSuperset(of: [.singleMapping, .noDrop, .extendedArgument, .fastPoll]))
+    }
+
+    @Test func anOptionalFlagTheKernelLacksIsGivenUpAndNamed() throws {
+        var options = RingOptions.recommended
+        options.flags.insert(.rewindsSubmissions)
+        options.optional.insert(.rewindsSubmissions)
+        var ring = try Ring<Int>(entries: 8, options: options)
+        #expect(ring.missingOptions == .rewindsSubmissions)
+        #expect(!ring.flags.contains(.rewindsSubmissions) && ring.flags.contains(.deferredTaskRun))
+        let completed = try ring.run(Nop())
+        #expect(completed.result == .success(0))
+    }
+
+    @Test func aRequiredFlagTheKernelLacksIsAnError() throws {
+        let flags = RingOptions.Flags(rawValue: 1 << 30)
+        let error = try #require(failure(entries: 8, options: RingOptions(flags)))
+        #expect(error.errno == .invalidArgument)
+        #expect(error.cause == .unsupportedOptions(flags))
+        #expect(error.description.contains("0x40000000"))
+    }
+
+    @Test func flagsThatExcludeEachOtherAreAnError() throws {
+        let error = try #require(failure(entries: 8, options: RingOptions(.deferredTaskRun)))
+        #expect(error.cause == .unsupportedOptions(.deferredTaskRun))
+    }
+
+    @Test(arguments: [0, -1, Int.min, 32769, 1 << 31, 1 << 32, Int.max])
+    func aCountTheKernelDoesNotTakeIsAnError(entries: Int) throws {
+        let error = try #require(failure(entries: entries, options: RingOptions()))
+        #expect(error.cause == .entryCount(entries))
+        #expect(error.description.hasPrefix("No ring: a ring cannot have \(entries) entries"))
+    }
+
+    @Test(arguments: [0, -1, 1, 65537, 1 << 32, Int.max])
+    func aCompletionQueueTheKernelDoesNotTakeIsAnError(count: Int) throws {
+        var options = RingOptions()
+        options.completionQueueEntries = count
+        let error = try #require(failure(entries: 8, options: options))
+        #expect(error.errno == .invalidArgument)
+    }
+
+    @Test(arguments: [-1, Int.max]) func aProcessorThatCannotBeIsAnError(processor: Int) throws {
+        var options = RingOptions()
+        options.submissionPolling = .init(processor: processor)
+        let error = try #require(failure(entries: 8, options: options))
+        #expect(error.errno == .invalidArgument)
+    }
+
+    @Test func sizesAreCappedWhenAskedFor() throws {
+        let ring = try Ring<Int>(entries: 1_000_000)
+        #expect(ring.submissionQueueEntries == 32768)
+    }
+
+    @Test func aFilteredSystemCallIsNamed() async {
+        await #expect(processExitsWith: .success) {
+            precondition(test_forbid_rings(EPERM) == 0)
+            do throws(RingSetupError) {
+                _ = try Ring<Int>(entries: 8)
+                fatalError("it was forbidden")
+            } catch {
+                precondition(error.errno == .notPermitted && error.cause == .forbidden)
+                precondition(error.description.contains("seccomp"))
+            }
+        }
+    }
+
+    @Test func aKernelWithoutRingsIsNamed() async {
+        await #expect(processExitsWith: .success) {
+            precondition(test_forbid_rings(ENOSYS) == 0)
+            do throws(RingSetupError) {
+                _ = try Ring<Int>(entries: 8)
+                fatalError("it was forbidden")
+            } catch {
+                precondition(error.cause == .kernelWithoutRings && error.description.contains("no io_uring"))
+            }
+        }
+    }
+
+    @Test func tooManyDescriptorsIsNamed() async {
+        await #expect(processExitsWith: .success) {
+            precondition(test_limit_descriptors(3) == 0)
+            do throws(RingSetupError) {
+                _ = try Ring<Int>(entries: 8)
+                fatalError("there is no room for a descriptor")
+            } catch {
+                precondition(error.cause == .tooManyDescriptors && error.description.contains("too many files"))
+            }
+        }
+    }
+
+    @Test func theProbeKnowsWhatTheKernelHas() throws {
+        let ring = try Ring<Int>(entries: 8)
+        let probe = try ring.probe()
+        #expect(probe.supports(Nop.self) && probe.supports(Read<Buffer>.self) && probe.supports(.sendZeroCopy))
+        #expect(!probe.supports(Opcode(rawValue: 250)))
+    }
+}

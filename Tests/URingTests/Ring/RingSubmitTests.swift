@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import CURing
+import Glibc
+import SystemPackage
+import Testing
+
+@testable import URing
+
+@Suite struct RingSubmitTests {
+    @Test func aFullQueueIsSubmittedAndNothingIsLost() throws {
+        var ring = try Ring<Int>(entries: 8)
+        for tag in 0..<1000 { try ring.prepare(Nop(), tag: tag) }
+        var tags: Set<Int> = []
+        for _ in 0..<1000 { tags.insert(try ring.nextCompletionWaiting().tag) }
+        #expect(tags.count == 1000 && ring.inFlightCount == 0)
+    }
+
+    @Test func aFullQueueIsAnErrorWhenAskedFor() throws {
+        var options = RingOptions.recommended
+        options.submitsWhenFull = false
+        var ring = try Ring<Int>(entries: 8, options: options)
+        let ledger = Ledger()
+        for tag in 0..<8 { try ring.prepare(BoxedNop(ledger.life()), tag: tag) }
+        let room = ring.availableEntries
+        #expect(room == 0)
+        #expect(throws: Errno.resourceTemporarilyUnavailable) { try ring.prepare(BoxedNop(ledger.life()), tag: 9) }
+        #expect(ledger.aliveCount == 8)
+        let result = try ring.submit(waitingFor: 8)
+        #expect(result.submitted == 8)
+        for tag in 0..<8 {
+            let next = try ring.nextCompletionWaiting().tag
+            #expect(next == tag)
+        }
+        #expect(ledger.isSettled)
+    }
+
+    @Test(arguments: [RingOptions.recommended, RingOptions()])
+    func overflowLosesAndDoublesNothing(options: RingOptions) throws {
+        var options = options
+        options.completionQueueEntries = 2
+        var ring = try Ring<Int>(entries: 2, options: options)
+        #expect(ring.completionQueueEntries == 2)
+        for tag in 0..<5000 { try ring.prepare(Nop(), tag: tag) }
+        try ring.submit()
+        var seen = [Int](repeating: 0, count: 5000)
+        for _ in 0..<5000 { seen[try ring.nextCompletionWaiting().tag] += 1 }
+        #expect(seen.allSatisfy { $0 == 1 })
+        #expect(ring.overflowCount > 0 && ring.inFlightCount == 0)
+        let isEmpty = ring.nextCompletion() == nil
+        #expect(isEmpty)
+    }
+
+    @Test func aWaitCountsWhatIsReady() throws {
+        var ring = try Ring<Int>(entries: 8)
+        for tag in 0..<4 { try ring.prepare(Nop(), tag: tag) }
+        try ring.submit(waitingFor: 4)
+        #expect(ring.readyCount == 4)
+        let again = try ring.submit(waitingFor: 4)
+        #expect(again == SubmitResult(submitted: 0))
+        try ring.prepare(Nop(), tag: 4)
+        let more = try ring.submit(waitingFor: 5)
+        #expect(more == SubmitResult(submitted: 1))
+        #expect(ring.readyCount == 5)
+    }
+
+    @Test func aTimeoutIsNotAnErrorAndKeepsTheCount() throws {
+        var ring = try Ring<Int>(entries: 8)
+        let pipe = try DescriptorPair.pipe()
+        try ring.prepare(Read(pipe.first, into: Buffer(byteCapacity: 8)), tag: 0)
+        let first = try ring.submit(waitingFor: 1, timeout: .milliseconds(5))
+        #expect(first.submitted == 1 && first.timedOut && !first.interrupted)
+        let second = try ring.submit(waitingFor: 1, timeout: .zero)
+        #expect(second.submitted == 0 && second.timedOut)
+    }
+
+    @Test(arguments: [RingOptions.recommended, RingOptions([.cooperativeTaskRun, .showsPendingTaskRun])])
+    func pollingForCompletionsAloneMakesProgress(options: RingOptions) throws {
+        var ring = try Ring<Int>(entries: 8, options: options)
+        let pipe = try DescriptorPair.pipe()
+        for round in 0..<100 {
+            try ring.prepare(Read(pipe.first, into: Buffer(byteCapacity: 8)), tag: round)
+            try ring.submit()
+            _ = try pipe.second.unowned.fileDescriptor.writeAll([1])
+            var tag: Int?
+            for _ in 0..<10_000_000 where tag == nil {
+                if let completion = ring.nextCompletion() { tag = completion.tag }
+            }
+            #expect(tag == round)
+        }
+    }
+
+    @Test func anEventDescriptorWakesAForeignLoop() throws {
+        var ring = try Ring<Int>(entries: 8)
+        let events = makeEventDescriptor()
+        let pipe = try DescriptorPair.pipe()
+        try ring.registerEvents(on: events)
+        #expect(throws: Errno.resourceBusy) { try ring.registerEvents(on: events) }
+        for round in 0..<20 {
+            try ring.prepare(Read(pipe.first, into: Buffer(byteCapacity: 8)), tag: round)
+            try ring.submit()
+            _ = try pipe.second.unowned.fileDescriptor.writeAll([1])
+            var entry = pollfd(fd: events.unowned.fileDescriptor.rawValue, events: Int16(POLLIN), revents: 0)
+            let count = unsafe poll(&entry, 1, 10_000)
+            #expect(count == 1)
+            var value: UInt64 = 0
+            _ = unsafe read(events.unowned.fileDescriptor.rawValue, &value, 8)
+            try ring.processPending()
+            var tag: Int?
+            if let completion = ring.nextCompletion() { tag = completion.tag }
+            #expect(tag == round)
+        }
+        try ring.unregisterEvents()
+    }
+
+    @Test func aPollingThreadThatSleepsIsWoken() throws {
+        var options = RingOptions()
+        options.submissionPolling = .init(idle: .milliseconds(1))
+        var ring = try Ring<Int>(entries: 4, options: options)
+        for round in 0..<50 {
+            // Until the thread says that it sleeps; it does after a millisecond.
+            for _ in 0..<1_000_000 where ring.core.submissions.flags & CURING_SQ_NEED_WAKEUP == 0 { sched_yield() }
+            #expect(ring.core.submissions.flags & CURING_SQ_NEED_WAKEUP != 0)
+            try ring.prepare(Nop(), tag: round)
+            try ring.submit()
+            let tag = try ring.nextCompletionWaiting().tag
+            #expect(tag == round)
+        }
+        for tag in 0..<100 { try ring.prepare(Nop(), tag: tag) }
+        var tags: Set<Int> = []
+        for _ in 0..<100 { tags.insert(try ring.nextCompletionWaiting().tag) }
+        #expect(tags.count == 100)
+    }
+
+    @Test func generationsWrapInALiveRing() throws {
+        var ring = try Ring<Int>(entries: 4, firstGeneration: .max - 10)
+        for tag in 0..<100 {
+            let completion = try ring.run(Nop(), tag: tag)
+            #expect(completion.result == .success(0))
+        }
+        #expect(ring.staleCompletionCount == 0 && ring.foreignCompletionCount == 0)
+    }
+}
