@@ -117,7 +117,7 @@ import Testing
         var options = RingOptions()
         options.submissionPolling = .init(idle: .milliseconds(1))
         var ring = try Ring<Int>(entries: 4, options: options)
-        for round in 0..<50 {
+        for round in 0..<10 {
             // Until the thread says that it sleeps; it does after a millisecond.
             for _ in 0..<1_000_000 where ring.core.submissions.flags & CURING_SQ_NEED_WAKEUP == 0 { sched_yield() }
             #expect(ring.core.submissions.flags & CURING_SQ_NEED_WAKEUP != 0)
