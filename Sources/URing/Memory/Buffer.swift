@@ -128,8 +128,10 @@ extension Buffer {
     }
 
     /// Takes the bytes up to `byteCount` as initialised.
+    ///
+    /// - Important: Unsafe, because nothing shows that they are.
     @inlinable @inline(__always)
-    public mutating func didInitialize(byteCount: Int) {
+    @unsafe public mutating func didInitialize(byteCount: Int) {
         precondition(byteCount >= 0 && byteCount <= byteCapacity, "More bytes than the buffer has room for cannot have been written.")
         initializedCount = byteCount
     }

@@ -184,7 +184,9 @@ extension BufferVector {
     }
 
     /// Notes that the kernel has initialised so many bytes from the first on: the buffers before that are full, those behind empty.
-    public mutating func didInitialize(byteCount: Int) {
+    ///
+    /// - Important: Unsafe, because nothing shows that they are.
+    @unsafe public mutating func didInitialize(byteCount: Int) {
         var rest = byteCount
         for index in 0..<count {
             let part = unsafe min(rest, buffers[index].byteCapacity)

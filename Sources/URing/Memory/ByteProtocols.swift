@@ -29,6 +29,8 @@ public protocol ByteDestination: ~Copyable {
     /// How many bytes there is room for.
     var byteCapacity: Int { get }
 
-    /// Notes that the kernel has initialised the bytes up to `count`, which is now the value's end.
-    mutating func didInitialize(byteCount: Int)
+    /// Notes that the kernel has initialised the bytes up to `byteCount`, which is now the value's end.
+    ///
+    /// - Important: Unsafe to call, because nothing else shows that the bytes are initialised.
+    @unsafe mutating func didInitialize(byteCount: Int)
 }

@@ -89,7 +89,7 @@ public struct Accept: SingleShotOperation, ~Copyable {
     }
 
     @inlinable @inline(__always)
-    public mutating func complete(
+    @unsafe public mutating func complete(
         _ completion: CompletionEntry, kernelData: borrowing SocketAddress
     ) -> Result<AcceptedConnection, Errno> {
         if let errno = completion.errno { return .failure(errno) }
@@ -142,7 +142,7 @@ public struct AcceptMultishot: MultishotOperation, ~Copyable {
     }
 
     @inlinable @inline(__always)
-    public mutating func complete(_ completion: CompletionEntry, kernelData: borrowing NoKernelData) -> Result<Descriptor, Errno> {
+    @unsafe public mutating func complete(_ completion: CompletionEntry, kernelData: borrowing NoKernelData) -> Result<Descriptor, Errno> {
         if let errno = completion.errno { return .failure(errno) }
         return .success(Descriptor(received: completion.result))
     }

@@ -56,7 +56,8 @@ public struct Cancel: SingleShotOperation, ~Copyable {
     }
 
     @inlinable @inline(__always)
-    public mutating func complete(_ completion: CompletionEntry, kernelData: borrowing NoKernelData) -> Result<TargetOutcome, Errno> {
+    @unsafe public mutating func complete(_ completion: CompletionEntry, kernelData: borrowing NoKernelData) -> Result<TargetOutcome, Errno>
+    {
         completion.targetOutcome
     }
 }

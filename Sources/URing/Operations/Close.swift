@@ -54,7 +54,8 @@ public struct Close: SingleShotOperation, ~Copyable {
     }
 
     @inlinable @inline(__always)
-    public mutating func complete(_ completion: CompletionEntry, kernelData: borrowing NoKernelData) -> Result<CloseOutcome, Errno> {
+    @unsafe public mutating func complete(_ completion: CompletionEntry, kernelData: borrowing NoKernelData) -> Result<CloseOutcome, Errno>
+    {
         if isDeferred { return completion.result < 0 ? .failure(Errno(rawValue: 0 &- completion.result)) : .success(.deferred) }
         // The kernel takes the number out of the table before it reports what flushing the file came to. Only a cancelled
         // operation, and one on a number that it does not close (a ring's), leaves the number with its owner.

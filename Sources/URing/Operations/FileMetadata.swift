@@ -102,7 +102,7 @@ public struct Statx: SingleShotOperation, ~Copyable {
     }
 
     @inlinable @inline(__always)
-    public mutating func complete(_ completion: CompletionEntry, kernelData: borrowing FileStatus) -> Result<FileStatus, Errno> {
+    @unsafe public mutating func complete(_ completion: CompletionEntry, kernelData: borrowing FileStatus) -> Result<FileStatus, Errno> {
         completion.result < 0 ? .failure(Errno(rawValue: 0 &- completion.result)) : .success(copy kernelData)
     }
 }

@@ -41,7 +41,7 @@ public struct FTruncate: SingleShotOperation, ~Copyable {
     }
 
     @inlinable @inline(__always)
-    public mutating func complete(_ completion: CompletionEntry, kernelData: borrowing NoKernelData) -> Result<Void, Errno> {
+    @unsafe public mutating func complete(_ completion: CompletionEntry, kernelData: borrowing NoKernelData) -> Result<Void, Errno> {
         completion.status
     }
 }
@@ -127,7 +127,7 @@ public struct Fallocate: SingleShotOperation, ~Copyable {
     }
 
     @inlinable @inline(__always)
-    public mutating func complete(_ completion: CompletionEntry, kernelData: borrowing NoKernelData) -> Result<Void, Errno> {
+    @unsafe public mutating func complete(_ completion: CompletionEntry, kernelData: borrowing NoKernelData) -> Result<Void, Errno> {
         completion.status
     }
 }

@@ -130,7 +130,7 @@ public struct OpenAt: SingleShotOperation, ~Copyable {
     }
 
     @inlinable @inline(__always)
-    public mutating func complete(_ completion: CompletionEntry, kernelData: borrowing NoKernelData) -> Result<Descriptor, Errno> {
+    @unsafe public mutating func complete(_ completion: CompletionEntry, kernelData: borrowing NoKernelData) -> Result<Descriptor, Errno> {
         completion.takeDescriptor()
     }
 }
@@ -242,7 +242,7 @@ public struct OpenAt2: SingleShotOperation, ~Copyable {
     }
 
     @inlinable @inline(__always)
-    public mutating func complete(_ completion: CompletionEntry, kernelData: borrowing OpenHow) -> Result<Descriptor, Errno> {
+    @unsafe public mutating func complete(_ completion: CompletionEntry, kernelData: borrowing OpenHow) -> Result<Descriptor, Errno> {
         completion.takeDescriptor()
     }
 }

@@ -97,7 +97,7 @@ public struct Poll: SingleShotOperation, ~Copyable {
     }
 
     @inlinable @inline(__always)
-    public mutating func complete(_ completion: CompletionEntry, kernelData: borrowing NoKernelData) -> Result<PollEvents, Errno> {
+    @unsafe public mutating func complete(_ completion: CompletionEntry, kernelData: borrowing NoKernelData) -> Result<PollEvents, Errno> {
         completion.pollEvents
     }
 }
@@ -144,7 +144,7 @@ public struct PollMultishot: MultishotOperation, ~Copyable {
     }
 
     @inlinable @inline(__always)
-    public mutating func complete(_ completion: CompletionEntry, kernelData: borrowing NoKernelData) -> Result<PollEvents, Errno> {
+    @unsafe public mutating func complete(_ completion: CompletionEntry, kernelData: borrowing NoKernelData) -> Result<PollEvents, Errno> {
         completion.pollEvents
     }
 }
@@ -204,7 +204,8 @@ public struct PollUpdate: SingleShotOperation, ~Copyable {
     }
 
     @inlinable @inline(__always)
-    public mutating func complete(_ completion: CompletionEntry, kernelData: borrowing NoKernelData) -> Result<TargetOutcome, Errno> {
+    @unsafe public mutating func complete(_ completion: CompletionEntry, kernelData: borrowing NoKernelData) -> Result<TargetOutcome, Errno>
+    {
         completion.targetOutcome
     }
 }
@@ -246,7 +247,8 @@ public struct PollRemove: SingleShotOperation, ~Copyable {
     }
 
     @inlinable @inline(__always)
-    public mutating func complete(_ completion: CompletionEntry, kernelData: borrowing NoKernelData) -> Result<TargetOutcome, Errno> {
+    @unsafe public mutating func complete(_ completion: CompletionEntry, kernelData: borrowing NoKernelData) -> Result<TargetOutcome, Errno>
+    {
         completion.targetOutcome
     }
 }

@@ -110,7 +110,7 @@ public struct RawOperation<Owned: ~Copyable>: SingleShotOperation, ~Copyable {
     }
 
     @inlinable
-    public mutating func complete(
+    @unsafe public mutating func complete(
         _ completion: CompletionEntry, kernelData: borrowing NoKernelData
     ) -> Result<CompletionEntry, Errno> {
         precondition(
@@ -187,7 +187,7 @@ public struct RawMultishot<Owned: ~Copyable>: MultishotOperation, ~Copyable {
     }
 
     @inlinable
-    public mutating func complete(
+    @unsafe public mutating func complete(
         _ completion: CompletionEntry, kernelData: borrowing NoKernelData
     ) -> Result<CompletionEntry, Errno> {
         .success(completion)

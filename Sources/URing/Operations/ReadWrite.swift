@@ -127,8 +127,9 @@ public struct Read<Memory: ByteDestination & ~Copyable>: SingleShotOperation, ~C
     }
 
     @inlinable @inline(__always)
-    public mutating func complete(_ completion: CompletionEntry, kernelData: borrowing NoKernelData) -> Result<Int, Errno> {
-        if completion.result >= 0 { memory.didInitialize(byteCount: start + Int(completion.result)) }
+    @unsafe public mutating func complete(_ completion: CompletionEntry, kernelData: borrowing NoKernelData) -> Result<Int, Errno> {
+        // SAFETY: the kernel says that it has written so many bytes from `start` on, and those before were initialised.
+        if completion.result >= 0 { unsafe memory.didInitialize(byteCount: start + Int(completion.result)) }
         return completion.count
     }
 }
@@ -196,7 +197,7 @@ public struct Write<Memory: ByteSource & ~Copyable>: SingleShotOperation, ~Copya
     }
 
     @inlinable @inline(__always)
-    public mutating func complete(_ completion: CompletionEntry, kernelData: borrowing NoKernelData) -> Result<Int, Errno> {
+    @unsafe public mutating func complete(_ completion: CompletionEntry, kernelData: borrowing NoKernelData) -> Result<Int, Errno> {
         completion.count
     }
 }

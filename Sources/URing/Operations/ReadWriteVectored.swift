@@ -70,8 +70,9 @@ public struct ReadVectored: SingleShotOperation, ~Copyable {
     }
 
     @inlinable @inline(__always)
-    public mutating func complete(_ completion: CompletionEntry, kernelData: borrowing NoKernelData) -> Result<Int, Errno> {
-        if completion.result >= 0 { buffers.didInitialize(byteCount: start + Int(completion.result)) }
+    @unsafe public mutating func complete(_ completion: CompletionEntry, kernelData: borrowing NoKernelData) -> Result<Int, Errno> {
+        // SAFETY: the kernel says that it has written so many bytes from `start` on, and those before were initialised.
+        if completion.result >= 0 { unsafe buffers.didInitialize(byteCount: start + Int(completion.result)) }
         return completion.count
     }
 }
@@ -137,7 +138,7 @@ public struct WriteVectored: SingleShotOperation, ~Copyable {
     }
 
     @inlinable @inline(__always)
-    public mutating func complete(_ completion: CompletionEntry, kernelData: borrowing NoKernelData) -> Result<Int, Errno> {
+    @unsafe public mutating func complete(_ completion: CompletionEntry, kernelData: borrowing NoKernelData) -> Result<Int, Errno> {
         completion.count
     }
 }

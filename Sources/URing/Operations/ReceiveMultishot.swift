@@ -48,7 +48,7 @@ public struct ReceiveMultishot: MultishotOperation, ~Copyable {
     }
 
     @inlinable @inline(__always)
-    public mutating func complete(_ completion: CompletionEntry, kernelData: borrowing NoKernelData) -> Result<BufferLease, Errno> {
+    @unsafe public mutating func complete(_ completion: CompletionEntry, kernelData: borrowing NoKernelData) -> Result<BufferLease, Errno> {
         buffers.result(of: completion)
     }
 
@@ -96,7 +96,7 @@ public struct ReadMultishot: MultishotOperation, ~Copyable {
     }
 
     @inlinable @inline(__always)
-    public mutating func complete(_ completion: CompletionEntry, kernelData: borrowing NoKernelData) -> Result<BufferLease, Errno> {
+    @unsafe public mutating func complete(_ completion: CompletionEntry, kernelData: borrowing NoKernelData) -> Result<BufferLease, Errno> {
         buffers.result(of: completion)
     }
 

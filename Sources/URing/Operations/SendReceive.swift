@@ -125,7 +125,7 @@ public struct Send<Memory: ByteSource & ~Copyable>: SingleShotOperation, ~Copyab
     }
 
     @inlinable @inline(__always)
-    public mutating func complete(_ completion: CompletionEntry, kernelData: borrowing NoKernelData) -> Result<Int, Errno> {
+    @unsafe public mutating func complete(_ completion: CompletionEntry, kernelData: borrowing NoKernelData) -> Result<Int, Errno> {
         completion.count
     }
 }
@@ -203,7 +203,7 @@ public struct SendTo<Memory: ByteSource & ~Copyable>: SingleShotOperation, ~Copy
     }
 
     @inlinable @inline(__always)
-    public mutating func complete(_ completion: CompletionEntry, kernelData: borrowing SocketAddress) -> Result<Int, Errno> {
+    @unsafe public mutating func complete(_ completion: CompletionEntry, kernelData: borrowing SocketAddress) -> Result<Int, Errno> {
         completion.count
     }
 }
@@ -273,9 +273,10 @@ public struct Receive<Memory: ByteDestination & ~Copyable>: SingleShotOperation,
     }
 
     @inlinable @inline(__always)
-    public mutating func complete(_ completion: CompletionEntry, kernelData: borrowing NoKernelData) -> Result<Int, Errno> {
+    @unsafe public mutating func complete(_ completion: CompletionEntry, kernelData: borrowing NoKernelData) -> Result<Int, Errno> {
         // The count can exceed the room with the flag for a datagram's true size.
-        if completion.result >= 0 { memory.didInitialize(byteCount: min(start + Int(completion.result), memory.byteCapacity)) }
+        // SAFETY: the kernel says that it has written so many bytes from `start` on, and those before were initialised.
+        if completion.result >= 0 { unsafe memory.didInitialize(byteCount: min(start + Int(completion.result), memory.byteCapacity)) }
         return completion.count
     }
 }

@@ -52,7 +52,7 @@ public struct Socket: SingleShotOperation, ~Copyable {
     }
 
     @inlinable @inline(__always)
-    public mutating func complete(_ completion: CompletionEntry, kernelData: borrowing NoKernelData) -> Result<Descriptor, Errno> {
+    @unsafe public mutating func complete(_ completion: CompletionEntry, kernelData: borrowing NoKernelData) -> Result<Descriptor, Errno> {
         if let errno = completion.errno { return .failure(errno) }
         return .success(Descriptor(received: completion.result))
     }
@@ -93,7 +93,7 @@ public struct Bind: SingleShotOperation, ~Copyable {
     }
 
     @inlinable @inline(__always)
-    public mutating func complete(_ completion: CompletionEntry, kernelData: borrowing SocketAddress) -> Result<Void, Errno> {
+    @unsafe public mutating func complete(_ completion: CompletionEntry, kernelData: borrowing SocketAddress) -> Result<Void, Errno> {
         completion.status
     }
 }
@@ -134,7 +134,7 @@ public struct Listen: SingleShotOperation, ~Copyable {
     }
 
     @inlinable @inline(__always)
-    public mutating func complete(_ completion: CompletionEntry, kernelData: borrowing NoKernelData) -> Result<Void, Errno> {
+    @unsafe public mutating func complete(_ completion: CompletionEntry, kernelData: borrowing NoKernelData) -> Result<Void, Errno> {
         completion.status
     }
 }
@@ -177,7 +177,7 @@ public struct Connect: SingleShotOperation, ~Copyable {
     }
 
     @inlinable @inline(__always)
-    public mutating func complete(_ completion: CompletionEntry, kernelData: borrowing SocketAddress) -> Result<Void, Errno> {
+    @unsafe public mutating func complete(_ completion: CompletionEntry, kernelData: borrowing SocketAddress) -> Result<Void, Errno> {
         completion.status
     }
 }
@@ -216,7 +216,7 @@ public struct Shutdown: SingleShotOperation, ~Copyable {
     }
 
     @inlinable @inline(__always)
-    public mutating func complete(_ completion: CompletionEntry, kernelData: borrowing NoKernelData) -> Result<Void, Errno> {
+    @unsafe public mutating func complete(_ completion: CompletionEntry, kernelData: borrowing NoKernelData) -> Result<Void, Errno> {
         completion.status
     }
 }

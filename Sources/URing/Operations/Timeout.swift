@@ -144,7 +144,8 @@ public struct Timeout: SingleShotOperation, ~Copyable {
     }
 
     @inlinable @inline(__always)
-    public mutating func complete(_ completion: CompletionEntry, kernelData: borrowing KernelTime) -> Result<TimeoutOutcome, Errno> {
+    @unsafe public mutating func complete(_ completion: CompletionEntry, kernelData: borrowing KernelTime) -> Result<TimeoutOutcome, Errno>
+    {
         if completion.result >= 0 { return .success(.completionsReached) }
         let errno = Errno(rawValue: 0 &- completion.result)
         return errno == .timeout ? .success(.expired) : .failure(errno)

@@ -37,7 +37,11 @@ public protocol Operation: ~Copyable {
     ///
     /// Called once for every completion that somebody takes or drops, also when the ring is torn down. A resource in the
     /// entry, such as a descriptor, must end in the result, or be released here.
-    mutating func complete(_ completion: CompletionEntry, kernelData: borrowing KernelData) -> Result<Success, Errno>
+    ///
+    /// - Important: Unsafe to call, because what the entry says is believed: that so many bytes were written, that a number is a new
+    ///   descriptor. Only the entry that the kernel gave for this operation is true, and only once. An implementation whose result
+    ///   is harmless need not be marked.
+    @unsafe mutating func complete(_ completion: CompletionEntry, kernelData: borrowing KernelData) -> Result<Success, Errno>
 }
 
 /// An operation that completes once.

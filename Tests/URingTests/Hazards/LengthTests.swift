@@ -117,7 +117,7 @@ import Testing
     @Test func aKernelThatClaimsMoreThanThereIsRoomForTraps() async {
         await #expect(processExitsWith: .failure) {
             var read = Read(UnownedDescriptor.standardInput, into: Buffer(byteCapacity: 10))
-            _ = read.complete(CompletionEntry(result: 11), kernelData: NoKernelData())
+            _ = unsafe read.complete(CompletionEntry(result: 11), kernelData: NoKernelData())
         }
     }
 }

@@ -73,7 +73,7 @@ import Testing
         }
         await #expect(processExitsWith: .failure) {
             var buffer = Buffer(byteCapacity: 4)
-            buffer.didInitialize(byteCount: 5)
+            unsafe buffer.didInitialize(byteCount: 5)
         }
     }
 

@@ -34,14 +34,14 @@ func counts(of vector: borrowing BufferVector) -> [Int] {
 
     @Test func distributesWhatTheKernelWrote() {
         var vector = BufferVector(count: 4, byteCapacity: 10)
-        vector.didInitialize(byteCount: 25)
+        unsafe vector.didInitialize(byteCount: 25)
         #expect(counts(of: vector) == [10, 10, 5, 0])
         #expect(vector.initializedByteCount == 25)
-        vector.didInitialize(byteCount: 10)
+        unsafe vector.didInitialize(byteCount: 10)
         #expect(counts(of: vector) == [10, 0, 0, 0])
-        vector.didInitialize(byteCount: 40)
+        unsafe vector.didInitialize(byteCount: 40)
         #expect(counts(of: vector) == [10, 10, 10, 10])
-        vector.didInitialize(byteCount: 0)
+        unsafe vector.didInitialize(byteCount: 0)
         #expect(counts(of: vector) == [0, 0, 0, 0])
     }
 
@@ -92,7 +92,7 @@ func counts(of vector: borrowing BufferVector) -> [Int] {
         }
         await #expect(processExitsWith: .failure) {
             var vector = BufferVector(count: 2, byteCapacity: 4)
-            vector.didInitialize(byteCount: 9)
+            unsafe vector.didInitialize(byteCount: 9)
         }
     }
 }

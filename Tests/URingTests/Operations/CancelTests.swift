@@ -23,7 +23,7 @@ import Testing
         (-Errno.invalidArgument.rawValue, .failure(.invalidArgument)),
     ]) func tellsItsOutcomeFromTheResult(result: Int32, outcome: Result<TargetOutcome, Errno>) {
         var cancel = Cancel(AnyToken(userData: 0, ringIdentity: 0))
-        let actual = cancel.complete(CompletionEntry(result: result), kernelData: NoKernelData())
+        let actual = unsafe cancel.complete(CompletionEntry(result: result), kernelData: NoKernelData())
         #expect(actual == outcome)
     }
 

@@ -74,7 +74,7 @@ import Testing
         let readEnd = pair.first
         var operation = Close(pair.second)
         let number = operation.descriptor.number
-        let result = operation.complete(CompletionEntry(result: -ECANCELED), kernelData: NoKernelData())
+        let result = unsafe operation.complete(CompletionEntry(result: -ECANCELED), kernelData: NoKernelData())
         #expect(throws: Errno.canceled) { try result.get() }
         #expect(operation.descriptor.number == number)
         expectWriter(of: readEnd, exists: true)
@@ -86,7 +86,7 @@ import Testing
         let pair = try DescriptorPair.pipe()
         var operation = Close(pair.second)
         let number = operation.descriptor.number
-        let result = operation.complete(CompletionEntry(result: -EIO), kernelData: NoKernelData())
+        let result = unsafe operation.complete(CompletionEntry(result: -EIO), kernelData: NoKernelData())
         #expect(throws: Errno.ioError) { try result.get() }
         #expect(operation.descriptor.number == -1)
         _ = Glibc.close(number)

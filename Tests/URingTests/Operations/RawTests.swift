@@ -56,7 +56,7 @@ import Testing
         let completed = try ring.nextCompletionWaiting().take(RawOperation<Buffer>.self)
         #expect(try completed.result.get().result == 1)
         var buffer = completed.operation.owned
-        buffer.didInitialize(byteCount: 1)
+        unsafe buffer.didInitialize(byteCount: 1)
         #expect(buffer.copyBytes() == [9])
     }
 
@@ -80,7 +80,7 @@ import Testing
         let completed = try ring.run(unsafe RawOperation(command, on: sockets.first, owning: buffer))
         #expect(try completed.result.get().result == 4)
         var answer = completed.operation.owned
-        answer.didInitialize(byteCount: 4)
+        unsafe answer.didInitialize(byteCount: 4)
         #expect(answer.copyBytes() == [UInt8(SocketType.sequencedPacket.rawValue), 0, 0, 0])
     }
 

@@ -39,7 +39,7 @@ import Testing
         let file = try Descriptor(opening: directory.file("a", containing: bytes))
         var ring = try Ring<Int>(entries: 8)
         var buffers = BufferVector(count: 3, byteCapacity: 100)
-        buffers.didInitialize(byteCount: 100)
+        unsafe buffers.didInitialize(byteCount: 100)
         buffers[0].truncate(to: 0)
         buffers[0].append(repeating: 255, count: 100)
         buffers[1].append(repeating: 254, count: 30)

@@ -213,7 +213,7 @@ import Testing
         var kernelRoom: UnsafeMutableRawBufferPointer { mutating get { unsafe buffer.kernelRoom } }
         var initializedByteCount: Int { buffer.initializedByteCount }
         var byteCapacity: Int { buffer.byteCapacity }
-        mutating func didInitialize(byteCount: Int) { buffer.didInitialize(byteCount: byteCount) }
+        mutating func didInitialize(byteCount: Int) { unsafe buffer.didInitialize(byteCount: byteCount) }
     }
 
     @Test func aReceiveOnAnIdleSocketIsLetGoWithTheRing() throws {

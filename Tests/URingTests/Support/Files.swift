@@ -51,7 +51,7 @@ struct WatchedRoom: ByteDestination, ~Copyable {
     }
     var initializedByteCount: Int { buffer.initializedByteCount }
     var byteCapacity: Int { buffer.byteCapacity }
-    mutating func didInitialize(byteCount: Int) { buffer.didInitialize(byteCount: byteCount) }
+    mutating func didInitialize(byteCount: Int) { unsafe buffer.didInitialize(byteCount: byteCount) }
 }
 
 /// More address space than one operation can transfer, of which pages come to be when they are touched.

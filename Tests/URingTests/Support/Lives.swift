@@ -54,7 +54,7 @@ struct CountedMemory: ~Copyable, ByteSource, ByteDestination {
 
     var byteCapacity: Int { buffer.byteCapacity }
 
-    mutating func didInitialize(byteCount: Int) { buffer.didInitialize(byteCount: byteCount) }
+    mutating func didInitialize(byteCount: Int) { unsafe buffer.didInitialize(byteCount: byteCount) }
 }
 
 /// Takes over memory whose owner has let go of it, and finds writes that come later.
