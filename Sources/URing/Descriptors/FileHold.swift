@@ -65,16 +65,18 @@ struct DescriptorBlock {
     @usableFromInline var number: Int32
     /// One for the owner and one for each operation.
     @usableFromInline var holdCount: Int32
+    /// The ring's table that the number is a slot of, if it is not a descriptor of the process.
+    let table: FileTableState?
 
-    @usableFromInline
-    init(number: Int32) {
+    init(number: Int32, table: FileTableState?) {
         self.number = number
         holdCount = 1
+        self.table = table
     }
 
-    static func make(number: Int32) -> UnsafeMutablePointer<DescriptorBlock> {
+    static func make(number: Int32, table: FileTableState? = nil) -> UnsafeMutablePointer<DescriptorBlock> {
         let block = UnsafeMutablePointer<DescriptorBlock>.allocate(capacity: 1)
-        unsafe block.initialize(to: DescriptorBlock(number: number))
+        unsafe block.initialize(to: DescriptorBlock(number: number, table: table))
         return unsafe block
     }
 
@@ -88,7 +90,12 @@ struct DescriptorBlock {
     @usableFromInline @inline(never)
     static func end(_ block: UnsafeMutablePointer<DescriptorBlock>) {
         let number = unsafe block.pointee.number
+        let table = unsafe block.pointee.table
         unsafe block.deallocate()
+        if let table {
+            table.clear(number)
+            return
+        }
         // Linux frees the number whatever close(2) returns, so there is nothing to retry and nobody to tell.
         if number >= 0 { _ = close(number) }
     }

@@ -10,7 +10,8 @@ import SystemPackage
 ///
 /// A ring belongs to one isolation region, and with the recommended options to the thread that made it: other threads get
 /// `EEXIST`. When a thread ends, the kernel cancels what it submitted. Dropping a ring cancels everything and waits for the kernel
-/// to let go of the operations' memory; see ``close(deadline:)``.
+/// to let go of the operations' memory; see ``close(deadline:)``. Drop it on its own thread: from another one the kernel refuses to
+/// cancel, and what is in flight is leaked, which is safe and a waste.
 @frozen
 public struct Ring<Tag: BitwiseCopyable>: ~Copyable {
     @usableFromInline var core: RingCore

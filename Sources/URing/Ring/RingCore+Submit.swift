@@ -33,11 +33,13 @@ extension RingCore {
         // The kernel counts completions that are ready, and never waits for more than the queue holds.
         let minimum = UInt32(min(wanted, Int(completions.entryCount)))
         let before = submissions.flags
-        let pending = submissions.publish()
         if isPolledByKernel {
+            let shown = submissions.unpublishedCount
+            _ = submissions.publish()
             try wakePollingThread()
-            return try wait(submitted: Int(pending), minimum: minimum, timeout: timeout)
+            return try wait(submitted: Int(shown), minimum: minimum, timeout: timeout)
         }
+        let pending = submissions.publish()
         // A backlog is fetched with the submission, and a polled ring makes progress only when asked for events.
         let isFetching = before & (CURING_SQ_CQ_OVERFLOW | CURING_SQ_TASKRUN) != 0 || setupFlags & CURING_SETUP_IOPOLL != 0
         let isSatisfied = completions.readyCount >= minimum && !isFetching

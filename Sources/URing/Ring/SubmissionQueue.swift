@@ -78,6 +78,11 @@ struct SubmissionQueue: BitwiseCopyable {
         return pendingCount
     }
 
+    /// How many entries were prepared and not published.
+    var unpublishedCount: UInt32 {
+        unsafe tail &- curing_load_relaxed_u32(sharedTail)
+    }
+
     /// Makes room for what the kernel says it has consumed.
     mutating func noteConsumed(_ count: UInt32) {
         limit &+= count

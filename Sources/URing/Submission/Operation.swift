@@ -75,6 +75,8 @@ public enum MultishotEnding: Sendable, Hashable {
     case endOfStream
     /// The pool of buffers was empty: prepare it again when buffers have gone back.
     case outOfBuffers
+    /// The ring's file table was full, and one connection is lost: prepare it again when a slot is free.
+    case tableFull
     /// It was cancelled.
     case cancelled
     /// It failed, and would again.

@@ -244,22 +244,3 @@ private struct LeaseStack: ~Copyable {
         init(_ lease: consuming BufferLease) { self.lease = lease }
     }
 }
-
-/// The event was of the other kind.
-private struct UnexpectedEvent: Error {}
-
-extension Event where Op: ~Copyable {
-    consuming fileprivate func expectMore() throws -> Op.Success {
-        switch consume self {
-        case .more(let result): return try result.get()
-        case .finished: throw UnexpectedEvent()
-        }
-    }
-
-    consuming fileprivate func expectFinished() throws -> Completed<Op> {
-        switch consume self {
-        case .more: throw UnexpectedEvent()
-        case .finished(let completed): return completed
-        }
-    }
-}
