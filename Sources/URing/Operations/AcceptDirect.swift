@@ -47,7 +47,7 @@ public struct AcceptMultishotDirect: MultishotOperation, ~Copyable {
     }
 
     @inlinable @inline(__always)
-    public mutating func complete(
+    @unsafe public mutating func complete(
         _ completion: CompletionEntry, kernelData: borrowing NoKernelData
     ) -> Result<DirectDescriptor, Errno> {
         if let errno = completion.errno { return .failure(errno) }
@@ -103,7 +103,7 @@ public struct InstallDescriptor: SingleShotOperation, ~Copyable {
     }
 
     @inlinable @inline(__always)
-    public mutating func complete(_ completion: CompletionEntry, kernelData: borrowing NoKernelData) -> Result<Descriptor, Errno> {
+    @unsafe public mutating func complete(_ completion: CompletionEntry, kernelData: borrowing NoKernelData) -> Result<Descriptor, Errno> {
         if let errno = completion.errno { return .failure(errno) }
         return .success(Descriptor(received: completion.result))
     }
