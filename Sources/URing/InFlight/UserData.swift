@@ -32,6 +32,10 @@ enum UserData {
         userData & kindMask == Kind.operation.rawValue
     }
 
+    static func isRingInternal(_ userData: UInt64) -> Bool {
+        userData & kindMask == Kind.ringInternal.rawValue
+    }
+
     /// The number of the slot's chunk.
     @inlinable @inline(__always)
     static func chunk(of userData: UInt64) -> Int {

@@ -173,8 +173,8 @@ extension RingCore {
     /// Counts a completion that is of no operation in flight.
     @usableFromInline @inline(never)
     mutating func noteUnknown(_ entry: curing_cqe) {
-        // Somebody else's entry, or a message of another ring: no entry of ours stands for it.
-        completions.extraCount &+= 1
+        // Somebody else's entry, or a message of another ring, has no entry of ours that it ends; one of the ring's own has.
+        if !UserData.isRingInternal(entry.user_data) { completions.extraCount &+= 1 }
         if UserData.isOperation(entry.user_data) {
             table.noteStale()
         } else {

@@ -33,6 +33,7 @@ extension RingCore {
         // The kernel counts completions that are ready, and never waits for more than the queue holds.
         let minimum = UInt32(min(wanted, Int(completions.entryCount)))
         let before = submissions.flags
+        if before & CURING_SQ_CQ_OVERFLOW != 0 { overflowCount += 1 }
         if isPolledByKernel {
             let shown = submissions.unpublishedCount
             _ = submissions.publish()

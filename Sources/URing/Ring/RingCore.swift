@@ -29,7 +29,7 @@ struct RingCore: ~Copyable {
         guard entries >= 1, entries <= Int(UInt32.max), (1...Int(UInt32.max)).contains(options.completionQueueEntries ?? 1),
             (0...Int(Int32.max)).contains(options.submissionPolling?.processor ?? 0)
         else {
-            throw RingSetupError(.invalidArgument, entries: entries, flags: flags)
+            throw RingSetupError(.invalidArgument, entries: entries, completionQueueEntries: options.completionQueueEntries, flags: flags)
         }
         while true {
             var parameters = options.parameters(flags: flags, entries: entries)
@@ -38,7 +38,7 @@ struct RingCore: ~Copyable {
             let errno = Errno(rawValue: -status)
             // An unknown flag is EINVAL; give up the newest optional one and try again.
             guard errno == .invalidArgument, let flagsToTry = RingCore.withoutNewest(of: flags, options.optional, &fallbacks) else {
-                throw RingSetupError(errno, entries: entries, flags: flags)
+                throw RingSetupError(errno, entries: entries, completionQueueEntries: options.completionQueueEntries, flags: flags)
             }
             missing.formUnion(flags.subtracting(flagsToTry))
             flags = flagsToTry

@@ -20,6 +20,8 @@ public struct RingSetupError: Error, CustomStringConvertible, Sendable {
         case tooManyDescriptors
         /// The number of entries is zero or more than the kernel allows.
         case entryCount(Int)
+        /// The completion queue is smaller than the submission queue, or larger than the kernel allows.
+        case completionQueueEntries(Int)
         /// The kernel does not know an option, or options exclude each other.
         case unsupportedOptions(RingOptions.Flags)
         /// Something else.
@@ -44,6 +46,8 @@ public struct RingSetupError: Error, CustomStringConvertible, Sendable {
             case .tooManyDescriptors: "too many files are open (ulimit -n)"
             case .entryCount(let count):
                 "a ring cannot have \(count) entries; the kernel takes 1 to 32768, and rounds up to a power of two"
+            case .completionQueueEntries(let count):
+                "a completion queue cannot have \(count) entries; the kernel takes no fewer than the submission queue has, and 65536 at most"
             case .unsupportedOptions(let flags):
                 "this kernel is too old for one of the options, or they exclude each other (setup flags 0x\(String(flags.rawValue, radix: 16)))"
             case .other: "io_uring_setup failed"
@@ -53,7 +57,7 @@ public struct RingSetupError: Error, CustomStringConvertible, Sendable {
 }
 
 extension RingSetupError {
-    init(_ errno: Errno, entries: Int, flags: RingOptions.Flags) {
+    init(_ errno: Errno, entries: Int, completionQueueEntries: Int?, flags: RingOptions.Flags) {
         self.errno = errno
         cause =
             switch errno {
@@ -63,6 +67,8 @@ extension RingSetupError {
             case .noMemory: .lockedMemoryLimit
             case .tooManyOpenFiles, .tooManyOpenFilesInSystem: .tooManyDescriptors
             case .invalidArgument where entries < 1 || entries > 32768: .entryCount(entries)
+            case .invalidArgument where completionQueueEntries.map { $0 < entries || $0 > 65536 } ?? false:
+                .completionQueueEntries(completionQueueEntries ?? 0)
             case .invalidArgument: .unsupportedOptions(flags)
             default: .other
             }

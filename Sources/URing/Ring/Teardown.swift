@@ -126,7 +126,7 @@ public struct RingLeftovers: Sendable, Hashable {
     private mutating func reapReady() {
         while let entry = completions.next() {
             guard let slot = table.slot(for: entry.user_data) else {
-                completions.extraCount &+= 1
+                if !UserData.isRingInternal(entry.user_data) { completions.extraCount &+= 1 }
                 continue
             }
             if entry.flags & CURING_CQE_F_MORE != 0 {

@@ -62,7 +62,7 @@ import Testing
         var options = RingOptions()
         options.completionQueueEntries = count
         let error = try #require(failure(entries: 8, options: options))
-        #expect(error.errno == .invalidArgument)
+        #expect(error.cause == .completionQueueEntries(count))
     }
 
     @Test(arguments: [-1, Int.max]) func aProcessorThatCannotBeIsAnError(processor: Int) throws {
