@@ -100,19 +100,19 @@ struct CompletionCore: ~Copyable {
     @usableFromInline @inline(never)
     func wrongType<Op: Operation & ~Copyable>(_: Op.Type) -> Never {
         let actual = unsafe String(describing: slot.header.pointee.type)
-        preconditionFailure("This completion is of a \(actual), not of a \(Op.self); switch over its tag, or ask is(_:) first.")
+        fatalError("This completion is of a \(actual), not of a \(Op.self); switch over its tag, or ask is(_:) first.")
     }
 
     @inlinable @inline(__always)
     func expect(_ token: AnyToken) {
-        precondition(
+        require(
             unsafe slot.header.pointee.userData == token.userData && table.identity == token.ringIdentity,
             "This completion is of another operation than the token's.")
     }
 
     @inlinable
     func expectNoneOutstanding() {
-        precondition(
+        require(
             unsafe slot.header.pointee.outstanding == 0,
             "Take or drop the earlier completions of a multishot operation before its last one.")
     }
@@ -121,7 +121,7 @@ struct CompletionCore: ~Copyable {
     @inlinable @inline(__always)
     consuming func finish<Op: Operation & ~Copyable>(_: Op.Type, payloadOffset: Int) -> Completed<Op> {
         // The last completion is the one without F_MORE, whatever its result; before it the kernel still has the operation's memory.
-        precondition(
+        require(
             !entry.flags.contains(.more), "More completions of this operation are to come; it has to be a multishot operation.")
         let (slot, table, entry) = (slot, table, entry)
         discard self

@@ -96,7 +96,7 @@ public struct Descriptor: ~Copyable, FileResource {
     ///
     /// - Precondition: No operation holds it.
     public consuming func relinquish() -> FileDescriptor {
-        precondition(!isHeld, "An operation still uses this descriptor; cancel it and take its completion first.")
+        require(!isHeld, "An operation still uses this descriptor; cancel it and take its completion first.")
         let number = unsafe block.pointee.number
         unsafe block.pointee.number = -1
         return FileDescriptor(rawValue: number)

@@ -151,7 +151,7 @@ extension Ring {
     ///
     /// The liburing function is `io_uring_register_files_sparse`; see `io_uring_register_files(3)`. Linux 5.19.
     public mutating func makeFileTable(count: Int) throws(Errno) -> FileTable {
-        precondition(count >= 1 && count <= 1 << 20, "A ring's file table has from 1 to 1048576 slots.")
+        require(count >= 1 && count <= 1 << 20, "A ring's file table has from 1 to 1048576 slots.")
         return FileTable(state: try FileTableState(anchor: core.anchor, count: count))
     }
 }

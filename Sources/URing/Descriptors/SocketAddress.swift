@@ -167,7 +167,7 @@ extension SocketAddress {
     ///
     /// - Precondition: This is an address of the Internet.
     public func withPort(_ port: UInt16) -> SocketAddress {
-        precondition(isIPv4 || isIPv6, "Only IPv4 and IPv6 addresses have a port.")
+        require(isIPv4 || isIPv6, "Only IPv4 and IPv6 addresses have a port.")
         var address = self
         address.storePort(port)
         return address

@@ -45,7 +45,7 @@ struct InFlightTable: BitwiseCopyable {
     }
 
     private init(slotByteCount: Int, payloadOffset: Int, identity: UInt32, firstGeneration: UInt32) {
-        precondition(slotByteCount <= InFlightTable.chunkByteCount, "A tag is the size of a word or two; this one is too large.")
+        require(slotByteCount <= InFlightTable.chunkByteCount, "A tag is the size of a word or two; this one is too large.")
         // SAFETY: the table owns the state and the directory until `deallocate()`, which runs when the ring is gone and no
         // completion is left.
         unsafe state = .allocate(capacity: 1)
@@ -73,7 +73,7 @@ struct InFlightTable: BitwiseCopyable {
 
     @usableFromInline @inline(never)
     func allocateSlotAfterGrowth() -> Slot {
-        precondition(unsafe state.pointee.firstFree != nil, "growth leaves a free slot")
+        require(unsafe state.pointee.firstFree != nil, "growth leaves a free slot")
         return allocateSlot()
     }
 
@@ -104,7 +104,7 @@ struct InFlightTable: BitwiseCopyable {
     func grow() {
         // SAFETY: chunks are allocated here, entered into the directory and freed only with the table.
         let number = unsafe state.pointee.chunkCount
-        precondition(number < InFlightTable.maximumChunkCount, "More operations are in flight than the user data can number (33 million).")
+        require(number < InFlightTable.maximumChunkCount, "More operations are in flight than the user data can number (33 million).")
         if unsafe state.pointee.chunkCount == state.pointee.chunkCapacity {
             let capacity = unsafe state.pointee.chunkCapacity * 2
             let larger = UnsafeMutablePointer<UnsafeMutableRawPointer>.allocate(capacity: capacity)

@@ -23,8 +23,8 @@ public struct Buffer: ~Copyable, @unchecked Sendable, ByteSource, ByteDestinatio
     ///   - alignment: A power of two to align the first byte to; direct I/O wants the block size of the device, commonly 512 or 4096.
     /// - Precondition: The capacity is not negative, and the alignment is a power of two.
     public init(byteCapacity: Int, alignment: Int = 16) {
-        precondition(byteCapacity >= 0, "A buffer's capacity cannot be negative.")
-        precondition(alignment > 0 && alignment & (alignment - 1) == 0, "A buffer's alignment must be a power of two.")
+        require(byteCapacity >= 0, "A buffer's capacity cannot be negative.")
+        require(alignment > 0 && alignment & (alignment - 1) == 0, "A buffer's alignment must be a power of two.")
         unsafe base = .allocate(byteCount: max(byteCapacity, 1), alignment: max(alignment, 16))
         self.byteCapacity = byteCapacity
         initializedCount = 0
@@ -77,7 +77,7 @@ public struct Buffer: ~Copyable, @unchecked Sendable, ByteSource, ByteDestinatio
     ///
     /// - Precondition: They fit.
     public mutating func append(_ bytes: RawSpan) {
-        precondition(bytes.byteCount <= freeCapacity, "The bytes do not fit into the rest of the buffer.")
+        require(bytes.byteCount <= freeCapacity, "The bytes do not fit into the rest of the buffer.")
         // SAFETY: the bytes fit behind `count`, and a span cannot overlap uninitialised memory.
         unsafe bytes.withUnsafeBytes { source in
             if let start = source.baseAddress { unsafe (base + count).copyMemory(from: start, byteCount: source.count) }
@@ -89,7 +89,7 @@ public struct Buffer: ~Copyable, @unchecked Sendable, ByteSource, ByteDestinatio
     ///
     /// - Precondition: They fit.
     public mutating func append(repeating byte: UInt8, count additional: Int) {
-        precondition(additional >= 0 && additional <= freeCapacity, "The bytes do not fit into the rest of the buffer.")
+        require(additional >= 0 && additional <= freeCapacity, "The bytes do not fit into the rest of the buffer.")
         _ = unsafe (base + count).initializeMemory(as: UInt8.self, repeating: byte, count: additional)
         initializedCount += additional
     }
@@ -98,7 +98,7 @@ public struct Buffer: ~Copyable, @unchecked Sendable, ByteSource, ByteDestinatio
     ///
     /// - Precondition: So many are initialised.
     public mutating func truncate(to count: Int) {
-        precondition(count >= 0 && count <= self.count, "A buffer can be truncated only to fewer bytes than it has.")
+        require(count >= 0 && count <= self.count, "A buffer can be truncated only to fewer bytes than it has.")
         initializedCount = count
     }
 
@@ -132,7 +132,7 @@ extension Buffer {
     /// - Important: Unsafe, because nothing shows that they are.
     @inlinable @inline(__always)
     @unsafe public mutating func didInitialize(byteCount: Int) {
-        precondition(byteCount >= 0 && byteCount <= byteCapacity, "More bytes than the buffer has room for cannot have been written.")
+        require(byteCount >= 0 && byteCount <= byteCapacity, "More bytes than the buffer has room for cannot have been written.")
         initializedCount = byteCount
     }
 }

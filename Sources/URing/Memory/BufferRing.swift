@@ -121,7 +121,7 @@ public struct BufferLease: ~Copyable, ByteSource {
     ///
     /// - Precondition: There are so many.
     public mutating func truncate(to count: Int) {
-        precondition(count >= 0 && count <= self.count, "A lease can be truncated only to fewer bytes than it has.")
+        require(count >= 0 && count <= self.count, "A lease can be truncated only to fewer bytes than it has.")
         self.count = count
     }
 
@@ -145,9 +145,9 @@ extension Ring {
     public mutating func makeBufferRing(
         count: Int, byteCount: Int, group: UInt16 = 0, mode: BufferRing.Mode = .whole
     ) throws(Errno) -> BufferRing {
-        precondition(
+        require(
             count >= 1 && count <= 32768 && count & (count - 1) == 0, "A buffer ring has a power of two of buffers, at most 32768.")
-        precondition(byteCount >= 1 && byteCount <= Int(Int32.max), "The buffers of a ring have from 1 byte to 2 GiB each.")
+        require(byteCount >= 1 && byteCount <= Int(Int32.max), "The buffers of a ring have from 1 byte to 2 GiB each.")
         let (isIncremental, minimumLeft) =
             switch mode {
             case .whole: (false, 0)

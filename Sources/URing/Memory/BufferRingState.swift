@@ -133,11 +133,11 @@ struct BufferRingState: BitwiseCopyable {
         let identifier = Int(completion.flags.rawValue >> CURING_CQE_BUFFER_SHIFT)
         let byteCount = Int(max(completion.result, 0))
         // SAFETY: the kernel names only buffers of the group, which are numbered from 0, and writes only where the entry said.
-        precondition(
+        require(
             unsafe identifier < block.pointee.count && block.pointee.buffers[identifier].isWithKernel,
             "The kernel named a buffer that it did not have.")
         let start = unsafe Int(block.pointee.buffers[identifier].offset)
-        precondition(unsafe start + byteCount <= block.pointee.byteCount, "The kernel filled more than a buffer.")
+        require(unsafe start + byteCount <= block.pointee.byteCount, "The kernel filled more than a buffer.")
         unsafe block.pointee.buffers[identifier].leaseCount += 1
         unsafe block.pointee.memoryHolds += 1
         if unsafe block.pointee.isIncremental && completion.flags.contains(.bufferMore) {

@@ -24,7 +24,7 @@ public struct BufferVector: ~Copyable, @unchecked Sendable {
     /// - Parameter capacity: How many buffers to make room for beforehand.
     /// - Precondition: No more than ``maximumCount``.
     public init(minimumCapacity capacity: Int = 4) {
-        precondition(
+        require(
             capacity >= 0 && capacity <= BufferVector.maximumCount, "A vector has at most 1024 buffers; use several operations for more.")
         self.capacity = max(capacity, 1)
         unsafe buffers = .allocate(capacity: self.capacity)
@@ -75,11 +75,11 @@ public struct BufferVector: ~Copyable, @unchecked Sendable {
     @inlinable
     public subscript(index: Int) -> Buffer {
         _read {
-            precondition(index >= 0 && index < count, "There is no buffer at this index.")
+            require(index >= 0 && index < count, "There is no buffer at this index.")
             yield unsafe buffers[index]
         }
         _modify {
-            precondition(index >= 0 && index < count, "There is no buffer at this index.")
+            require(index >= 0 && index < count, "There is no buffer at this index.")
             yield unsafe &buffers[index]
         }
     }
@@ -88,7 +88,7 @@ public struct BufferVector: ~Copyable, @unchecked Sendable {
     ///
     /// - Precondition: There are fewer than ``maximumCount``.
     public mutating func append(_ buffer: consuming Buffer) {
-        precondition(count < BufferVector.maximumCount, "A vector has at most 1024 buffers; use several operations for more.")
+        require(count < BufferVector.maximumCount, "A vector has at most 1024 buffers; use several operations for more.")
         if count == capacity { grow() }
         unsafe (buffers + count).initialize(to: buffer)
         initializedCount += 1
@@ -105,7 +105,7 @@ public struct BufferVector: ~Copyable, @unchecked Sendable {
     ///
     /// - Precondition: There is one at this index.
     public mutating func replace(at index: Int, with buffer: consuming Buffer) -> Buffer {
-        precondition(index >= 0 && index < count, "There is no buffer at this index.")
+        require(index >= 0 && index < count, "There is no buffer at this index.")
         let former = unsafe (buffers + index).move()
         unsafe (buffers + index).initialize(to: buffer)
         return former
@@ -193,6 +193,6 @@ extension BufferVector {
             unsafe buffers[index].didInitialize(byteCount: part)
             rest -= part
         }
-        precondition(rest == 0, "More bytes than the buffers have room for cannot have been written.")
+        require(rest == 0, "More bytes than the buffers have room for cannot have been written.")
     }
 }

@@ -57,7 +57,7 @@ extension Message {
     ///
     /// - Precondition: It fits, and it is not of descriptors: see ``appendDescriptor(_:)``.
     public mutating func appendControlMessage(_ type: ControlMessageType, _ payload: RawSpan) {
-        precondition(!type.isDescriptors, "Send descriptors with appendDescriptor(_:), which keeps them open until they are sent.")
+        require(!type.isDescriptors, "Send descriptors with appendDescriptor(_:), which keeps them open until they are sent.")
         beginOutgoingControl()
         appendControl(type, payload)
     }
@@ -69,7 +69,7 @@ extension Message {
     /// - Precondition: It fits, and there are no more than ``maximumDescriptorCount``.
     public mutating func appendDescriptor(_ file: borrowing some FileResource & ~Copyable) {
         let hold = file.hold()
-        precondition(hold.entryFlags == 0, "A direct descriptor cannot be sent; install it as a normal one first.")
+        require(hold.entryFlags == 0, "A direct descriptor cannot be sent; install it as a normal one first.")
         beginOutgoingControl()
         appendHold(hold)
     }
@@ -155,7 +155,7 @@ extension Message {
     private func appendControl(_ type: ControlMessageType, _ payload: RawSpan) {
         let start = controlByteCount
         let space = ControlLayout.space(payload.byteCount)
-        precondition(space <= controlByteCapacity - start, "The control data does not fit; make the message with more controlByteCapacity.")
+        require(space <= controlByteCapacity - start, "The control data does not fit; make the message with more controlByteCapacity.")
         writeControlHeader(at: start, type: type, payloadByteCount: payload.byteCount)
         // SAFETY: header and payload fit, as was just checked.
         unsafe payload.withUnsafeBytes { bytes in
@@ -169,12 +169,12 @@ extension Message {
 
     private func appendHold(_ hold: consuming FileHold) {
         let (count, number) = unsafe (state.pointee.holdCount, hold.number)
-        precondition(count < Message.maximumDescriptorCount, "A message can carry no more than 253 descriptors.")
+        require(count < Message.maximumDescriptorCount, "A message can carry no more than 253 descriptors.")
         // Descriptors one after the other share a control message.
         let start = unsafe state.pointee.descriptorMessage ?? controlByteCount
         let before = unsafe state.pointee.descriptorMessage == nil ? 0 : controlPayloadByteCount(at: start)
         let end = start + ControlLayout.space(before + MemoryLayout<Int32>.size)
-        precondition(end <= controlByteCapacity, "The descriptor does not fit; make the message with more controlByteCapacity.")
+        require(end <= controlByteCapacity, "The descriptor does not fit; make the message with more controlByteCapacity.")
         // SAFETY: header and payload fit, as was just checked; the room for holds is as large as their number can be.
         unsafe (control + start + ControlLayout.payloadOffset + before).storeBytes(of: number, as: Int32.self)
         writeControlHeader(at: start, type: .descriptors, payloadByteCount: before + MemoryLayout<Int32>.size)
@@ -245,7 +245,7 @@ private enum ControlLayout {
     }
 
     static func space(_ payloadByteCount: Int) -> Int {
-        precondition(
+        require(
             payloadByteCount >= 0 && payloadByteCount <= 1 << 20, "The payload of a control message can have from 0 bytes to 1 MiB.")
         return payloadOffset + padded(payloadByteCount)
     }

@@ -19,8 +19,8 @@ public struct Message: ~Copyable {
     ///   - controlByteCapacity: Room for control data, for instance ``controlByteCount(forDescriptors:)``.
     /// - Precondition: The capacities are in these ranges.
     public init(segmentCapacity: Int = 1, controlByteCapacity: Int = 0) {
-        precondition(segmentCapacity >= 1 && segmentCapacity <= 1024, "A message can have from 1 to 1024 buffers.")
-        precondition(
+        require(segmentCapacity >= 1 && segmentCapacity <= 1024, "A message can have from 1 to 1024 buffers.")
+        require(
             controlByteCapacity >= 0 && controlByteCapacity <= 1 << 20, "Room for control data can be from 0 to 1 MiB.")
         // SAFETY: the regions follow the block as `MessageBlock` computes them; the control data begins as zeros.
         let byteCount = MessageBlock.controlOffset(segmentCapacity: segmentCapacity) + controlByteCapacity
@@ -76,7 +76,7 @@ extension Message {
     ///
     /// - Precondition: There is room for one more.
     public mutating func append(_ buffer: consuming Buffer) {
-        precondition(segmentCount < segmentCapacity, "The message has as many buffers as it can; make it with a larger segmentCapacity.")
+        require(segmentCount < segmentCapacity, "The message has as many buffers as it can; make it with a larger segmentCapacity.")
         // SAFETY: the place is within the region and holds no buffer.
         unsafe (buffers + segmentCount).initialize(to: buffer)
         unsafe state.pointee.segmentCount += 1
@@ -95,7 +95,7 @@ extension Message {
     /// - Precondition: The message has so many buffers.
     @_lifetime(borrow self)
     public func bytes(ofSegment index: Int) -> RawSpan {
-        precondition(index >= 0 && index < segmentCount, "The message does not have so many buffers.")
+        require(index >= 0 && index < segmentCount, "The message does not have so many buffers.")
         // SAFETY: the place holds a buffer, which lives and stays unchanged while the message is borrowed.
         let span = unsafe RawSpan(_unsafeBytes: buffers[index].kernelBytes)
         return unsafe _overrideLifetime(span, borrowing: self)
@@ -113,7 +113,7 @@ extension Message {
     public mutating func withSegment<Value: ~Copyable, Failure: Error>(
         _ index: Int, _ body: (inout Buffer) throws(Failure) -> Value
     ) throws(Failure) -> Value {
-        precondition(index >= 0 && index < segmentCount, "The message does not have so many buffers.")
+        require(index >= 0 && index < segmentCount, "The message does not have so many buffers.")
         // SAFETY: the place holds a buffer, and the message is accessed exclusively.
         return try unsafe body(&buffers[index])
     }
@@ -139,7 +139,7 @@ extension Message {
     /// Writes the header for sending without the first `start` bytes, and gives its address.
     @usableFromInline
     mutating func beginSending(startingAt start: Int) -> UInt64 {
-        precondition(start >= 0 && start <= byteCount, "A send must start within the initialised bytes.")
+        require(start >= 0 && start <= byteCount, "A send must start within the initialised bytes.")
         // SAFETY: the header and all it points to belong to the message, which lives until the operation is done.
         beginOutgoingControl()
         var skipped = start
@@ -158,7 +158,7 @@ extension Message {
     @usableFromInline
     mutating func beginReceiving(flags: ReceiveFlags) -> UInt64 {
         // SAFETY: as in `beginSending`.
-        precondition(
+        require(
             !flags.contains(.waitAll) || controlByteCapacity == 0,
             "A receive with room for control data cannot wait for all: the control data of all but the last part would be lost.")
         releaseControl()
@@ -171,7 +171,7 @@ extension Message {
             unsafe segments[index] = unsafe iovec(iov_base: bytes.baseAddress, iov_len: bytes.count)
             room += bytes.count
         }
-        precondition(room > 0, "A receive needs room: append a buffer to the message.")
+        require(room > 0, "A receive needs room: append a buffer to the message.")
         writeHeader(addressByteCount: SocketAddress.maximumByteCount, controlByteCount: controlByteCapacity)
         return UInt64(UInt(bitPattern: unsafe block))
     }

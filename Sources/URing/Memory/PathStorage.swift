@@ -24,7 +24,7 @@ public struct PathStorage: ~Copyable, @unchecked Sendable {
         let memory = UnsafeMutablePointer<CChar>.allocate(capacity: count + 1)
         unsafe path.withPlatformString { source in
             // SAFETY: a file path has `length` bytes and a NUL behind them.
-            precondition(unsafe strlen(source) == count, "A path with a NUL in it names no file; use PathStorage(validating:) to check.")
+            require(unsafe strlen(source) == count, "A path with a NUL in it names no file; use PathStorage(validating:) to check.")
             unsafe memory.initialize(from: source, count: count + 1)
         }
         unsafe characters = unsafe memory

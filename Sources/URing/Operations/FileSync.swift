@@ -47,8 +47,8 @@ public struct Fsync: SingleShotOperation, ~Copyable {
     @inlinable @inline(__always)
     public init(_ file: borrowing some FileResource & ~Copyable, range: Range<UInt64>? = nil, flags: FsyncFlags = []) {
         if let range {
-            precondition(!range.isEmpty, "A sync needs a range with bytes in it, or none for the whole file.")
-            precondition(range.upperBound - range.lowerBound <= UInt32.max, "A sync takes a range of less than 4 GiB, or the whole file.")
+            require(!range.isEmpty, "A sync needs a range with bytes in it, or none for the whole file.")
+            require(range.upperBound - range.lowerBound <= UInt32.max, "A sync takes a range of less than 4 GiB, or the whole file.")
         }
         self.file = file.hold()
         self.range = range

@@ -96,7 +96,7 @@ public struct OpenAt: SingleShotOperation, ~Copyable {
         _ access: FileDescriptor.AccessMode = .readOnly, flags: OpenFlags = [], permissions: FilePermissions? = nil,
         closesOnExec: Bool = true
     ) {
-        precondition(permissions != nil || !flags.makesFile, "Opening with `create` or `temporaryFile` needs permissions for the file.")
+        require(permissions != nil || !flags.makesFile, "Opening with `create` or `temporaryFile` needs permissions for the file.")
         self.directory = directory.hold()
         self.path = path
         self.access = access
@@ -203,7 +203,7 @@ public struct OpenAt2: SingleShotOperation, ~Copyable {
         _ access: FileDescriptor.AccessMode = .readOnly, flags: OpenFlags = [], permissions: FilePermissions? = nil,
         resolve: ResolveFlags, closesOnExec: Bool = true
     ) {
-        precondition(permissions != nil || !flags.makesFile, "Opening with `create` or `temporaryFile` needs permissions for the file.")
+        require(permissions != nil || !flags.makesFile, "Opening with `create` or `temporaryFile` needs permissions for the file.")
         self.directory = directory.hold()
         self.path = path
         self.access = access

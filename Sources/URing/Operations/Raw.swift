@@ -113,7 +113,7 @@ public struct RawOperation<Owned: ~Copyable>: SingleShotOperation, ~Copyable {
     @unsafe public mutating func complete(
         _ completion: CompletionEntry, kernelData: borrowing NoKernelData
     ) -> Result<CompletionEntry, Errno> {
-        precondition(
+        require(
             !completion.flags.contains(.more), "This raw operation completes more than once; prepare it as a RawMultishot.")
         return .success(completion)
     }
@@ -220,7 +220,7 @@ extension RawEntry {
     /// Traps when the entry would give no completion.
     @inlinable
     func requireCompletion() {
-        precondition(
+        require(
             flags & CURING_SQE_CQE_SKIP_SUCCESS == 0,
             "A raw operation ends with its completion; leave IOSQE_CQE_SKIP_SUCCESS out of its flags.")
     }

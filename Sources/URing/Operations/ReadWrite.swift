@@ -97,9 +97,9 @@ public struct Read<Memory: ByteDestination & ~Copyable>: SingleShotOperation, ~C
         _ file: borrowing some FileResource & ~Copyable, into memory: consuming Memory, at position: FilePosition = .current,
         startingAt start: Int = 0, flags: TransferFlags = []
     ) {
-        precondition(
+        require(
             start >= 0 && start <= memory.initializedByteCount, "A read must start within the initialised bytes, or right behind them.")
-        precondition(start < memory.byteCapacity, "A read needs room: the memory is empty or full.")
+        require(start < memory.byteCapacity, "A read needs room: the memory is empty or full.")
         self.file = file.hold()
         self.memory = memory
         self.start = start
@@ -117,9 +117,9 @@ public struct Read<Memory: ByteDestination & ~Copyable>: SingleShotOperation, ~C
         entry.setFile(file)
         entry.offset = position.rawValue
         // Once more, because the fields may have been changed since the operation was made.
-        precondition(
+        require(
             start >= 0 && start <= memory.initializedByteCount, "A read must start within the initialised bytes, or right behind them.")
-        precondition(start < memory.byteCapacity, "A read needs room: the memory is empty or full.")
+        require(start < memory.byteCapacity, "A read needs room: the memory is empty or full.")
         // SAFETY: the memory is the operation's own, and the operation has its final address; `start` is inside, which slicing does not
         // check in optimised code.
         unsafe entry.setBytes(UnsafeRawBufferPointer(rebasing: memory.kernelRoom[start...]))
@@ -170,7 +170,7 @@ public struct Write<Memory: ByteSource & ~Copyable>: SingleShotOperation, ~Copya
         startingAt start: Int = 0, flags: TransferFlags = []
     ) {
         // SAFETY: only the count is looked at.
-        precondition(unsafe start >= 0 && start <= memory.kernelBytes.count, "A write must start within the initialised bytes.")
+        require(unsafe start >= 0 && start <= memory.kernelBytes.count, "A write must start within the initialised bytes.")
         self.file = file.hold()
         self.memory = memory
         self.start = start
@@ -191,7 +191,7 @@ public struct Write<Memory: ByteSource & ~Copyable>: SingleShotOperation, ~Copya
         // check in optimised code.
         let bytes = unsafe memory.kernelBytes
         // Once more, because the fields may have been changed since the operation was made.
-        precondition(start >= 0 && start <= bytes.count, "A write must start within the initialised bytes.")
+        require(start >= 0 && start <= bytes.count, "A write must start within the initialised bytes.")
         unsafe entry.setBytes(UnsafeRawBufferPointer(rebasing: bytes[start...]))
         entry.operationFlags = flags.rawValue
     }

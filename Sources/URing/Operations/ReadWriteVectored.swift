@@ -41,9 +41,9 @@ public struct ReadVectored: SingleShotOperation, ~Copyable {
         _ file: borrowing some FileResource & ~Copyable, into buffers: consuming BufferVector, at position: FilePosition = .current,
         startingAt start: Int = 0, flags: TransferFlags = []
     ) {
-        precondition(
+        require(
             start >= 0 && start <= buffers.initializedByteCount, "A read must start within the initialised bytes, or right behind them.")
-        precondition(start < buffers.byteCapacity, "A read needs room: there is no buffer, or all are empty or full.")
+        require(start < buffers.byteCapacity, "A read needs room: there is no buffer, or all are empty or full.")
         self.file = file.hold()
         self.buffers = buffers
         self.start = start
@@ -61,9 +61,9 @@ public struct ReadVectored: SingleShotOperation, ~Copyable {
         entry.setFile(file)
         entry.offset = position.rawValue
         // Once more, because the fields may have been changed since the operation was made.
-        precondition(
+        require(
             start >= 0 && start <= buffers.initializedByteCount, "A read must start within the initialised bytes, or right behind them.")
-        precondition(start < buffers.byteCapacity, "A read needs room: there is no buffer, or all are empty or full.")
+        require(start < buffers.byteCapacity, "A read needs room: there is no buffer, or all are empty or full.")
         // SAFETY: the buffers and their list are the operation's own, and `start` is inside.
         unsafe entry.setList(buffers.kernelRoomList(startingAt: start))
         entry.operationFlags = flags.rawValue
@@ -112,8 +112,8 @@ public struct WriteVectored: SingleShotOperation, ~Copyable {
         _ file: borrowing some FileResource & ~Copyable, from buffers: consuming BufferVector, at position: FilePosition = .current,
         startingAt start: Int = 0, flags: TransferFlags = []
     ) {
-        precondition(buffers.count > 0, "A write needs at least one buffer.")
-        precondition(start >= 0 && start <= buffers.byteCount, "A write must start within the initialised bytes.")
+        require(buffers.count > 0, "A write needs at least one buffer.")
+        require(start >= 0 && start <= buffers.byteCount, "A write must start within the initialised bytes.")
         self.file = file.hold()
         self.buffers = buffers
         self.start = start
@@ -131,7 +131,7 @@ public struct WriteVectored: SingleShotOperation, ~Copyable {
         entry.setFile(file)
         entry.offset = position.rawValue
         // Once more, because the fields may have been changed since the operation was made.
-        precondition(start >= 0 && start <= buffers.byteCount, "A write must start within the initialised bytes.")
+        require(start >= 0 && start <= buffers.byteCount, "A write must start within the initialised bytes.")
         // SAFETY: the buffers and their list are the operation's own, and `start` is inside.
         unsafe entry.setList(buffers.kernelBytesList(startingAt: start))
         entry.operationFlags = flags.rawValue

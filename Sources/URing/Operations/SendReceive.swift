@@ -118,7 +118,7 @@ public struct Send<Memory: ByteSource & ~Copyable>: SingleShotOperation, ~Copyab
         entry.setFile(file)
         // SAFETY: the memory is the operation's own, and the operation has its final address.
         let bytes = unsafe memory.kernelBytes
-        precondition(start >= 0 && start <= bytes.count, "A send must start within the initialised bytes.")
+        require(start >= 0 && start <= bytes.count, "A send must start within the initialised bytes.")
         unsafe entry.setBytes(UnsafeRawBufferPointer(rebasing: bytes[start...]))
         entry.operationFlags = flags.kernelBits
         if pollFirst { entry.ioPriority = CURING_RECVSEND_POLL_FIRST }
@@ -189,7 +189,7 @@ public struct SendTo<Memory: ByteSource & ~Copyable>: SingleShotOperation, ~Copy
         entry.setFile(file)
         // SAFETY: the memory is the operation's own, and the operation has its final address.
         let bytes = unsafe memory.kernelBytes
-        precondition(start >= 0 && start <= bytes.count, "A send must start within the initialised bytes.")
+        require(start >= 0 && start <= bytes.count, "A send must start within the initialised bytes.")
         unsafe entry.setBytes(UnsafeRawBufferPointer(rebasing: bytes[start...]))
         entry.operationFlags = flags.kernelBits
         entry.offset = UInt64(UInt(bitPattern: kernelData))
@@ -258,9 +258,9 @@ public struct Receive<Memory: ByteDestination & ~Copyable>: SingleShotOperation,
 
     @inlinable @inline(__always)
     @unsafe public mutating func encode(into entry: borrowing SubmissionEntry, kernelData: UnsafeMutablePointer<NoKernelData>) {
-        precondition(
+        require(
             start >= 0 && start <= memory.initializedByteCount, "A receive must start within the initialised bytes, or right behind them.")
-        precondition(start < memory.byteCapacity, "A receive needs room: the memory is empty or full.")
+        require(start < memory.byteCapacity, "A receive needs room: the memory is empty or full.")
         entry.opcode = .receive
         entry.setFile(file)
         // SAFETY: the memory is the operation's own, and the operation has its final address.

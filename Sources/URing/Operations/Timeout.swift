@@ -116,7 +116,7 @@ public struct Timeout: SingleShotOperation, ~Copyable {
     @inlinable @inline(__always)
     init(_ time: Duration, isAbsolute: Bool, _ clock: TimeoutClock, _ completionCount: Int?, _ keepsChain: Bool) {
         if let completionCount {
-            precondition(
+            require(
                 completionCount > 0 && completionCount <= UInt32.max,
                 "A timeout counts at least one completion, and fewer than 2^32; leave the count out to wait for the time alone.")
         }

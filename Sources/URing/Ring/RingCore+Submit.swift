@@ -29,7 +29,7 @@ extension RingCore {
     /// Publishes what is prepared, submits it, and waits for completions.
     @usableFromInline
     mutating func submit(waitingFor wanted: Int, timeout: Duration?) throws(Errno) -> SubmitResult {
-        precondition(wanted >= 0, "A ring cannot wait for a negative number of completions.")
+        require(wanted >= 0, "A ring cannot wait for a negative number of completions.")
         // The kernel counts completions that are ready, and never waits for more than the queue holds.
         let minimum = UInt32(min(wanted, Int(completions.entryCount)))
         let before = submissions.flags

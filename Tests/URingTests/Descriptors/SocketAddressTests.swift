@@ -109,7 +109,10 @@ import Testing
     }
 
     @Test func hasNoOtherPortThanAnInternetAddress() async {
-        await #expect(processExitsWith: .failure) { _ = SocketAddress.unixUnnamed.withPort(1) }
+        expectSentence(
+            "Only IPv4 and IPv6 addresses have a port.",
+            of: await #expect(processExitsWith: .failure, observing: [\.standardErrorContent]) { _ = SocketAddress.unixUnnamed.withPort(1) }
+        )
     }
 
     private func address(_ bytes: [UInt8]) throws -> SocketAddress {

@@ -71,53 +71,63 @@ import Testing
     static let startsOutside = [-4096, -1, 9, 15, 16, 17]
 
     @Test(arguments: startsOutside) func aReadWhoseStartWasMovedOutsideTraps(start: Int) async {
-        await #expect(processExitsWith: .failure) { [start] in
-            var ring = try Ring<Int>(entries: 8)
-            let pair = try DescriptorPair.pipe()
-            var read = Read(pair.first, into: Buffer(copying: pattern(8), byteCapacity: 16), startingAt: 8)
-            read.start = start
-            try ring.prepare(read, tag: 0)
-        }
+        expectSentence(
+            "A read must start within the initialised bytes, or right behind them.",
+            of: await #expect(processExitsWith: .failure, observing: [\.standardErrorContent]) { [start] in
+                var ring = try Ring<Int>(entries: 8)
+                let pair = try DescriptorPair.pipe()
+                var read = Read(pair.first, into: Buffer(copying: pattern(8), byteCapacity: 16), startingAt: 8)
+                read.start = start
+                try ring.prepare(read, tag: 0)
+            })
     }
 
     @Test(arguments: startsOutside) func aWriteWhoseStartWasMovedOutsideTraps(start: Int) async {
-        await #expect(processExitsWith: .failure) { [start] in
-            var ring = try Ring<Int>(entries: 8)
-            let pair = try DescriptorPair.pipe()
-            var write = Write(pair.second, from: Buffer(copying: pattern(8), byteCapacity: 16))
-            write.start = start
-            try ring.prepare(write, tag: 0)
-        }
+        expectSentence(
+            "A write must start within the initialised bytes.",
+            of: await #expect(processExitsWith: .failure, observing: [\.standardErrorContent]) { [start] in
+                var ring = try Ring<Int>(entries: 8)
+                let pair = try DescriptorPair.pipe()
+                var write = Write(pair.second, from: Buffer(copying: pattern(8), byteCapacity: 16))
+                write.start = start
+                try ring.prepare(write, tag: 0)
+            })
     }
 
     @Test(arguments: startsOutside) func aVectoredReadWhoseStartWasMovedOutsideTraps(start: Int) async {
-        await #expect(processExitsWith: .failure) { [start] in
-            var ring = try Ring<Int>(entries: 8)
-            let pair = try DescriptorPair.pipe()
-            var buffers = BufferVector(count: 2, byteCapacity: 8)
-            buffers[0].append(repeating: 1, count: 8)
-            var read = ReadVectored(pair.first, into: buffers, startingAt: 8)
-            read.start = start
-            try ring.prepare(read, tag: 0)
-        }
+        expectSentence(
+            "A read must start within the initialised bytes, or right behind them.",
+            of: await #expect(processExitsWith: .failure, observing: [\.standardErrorContent]) { [start] in
+                var ring = try Ring<Int>(entries: 8)
+                let pair = try DescriptorPair.pipe()
+                var buffers = BufferVector(count: 2, byteCapacity: 8)
+                buffers[0].append(repeating: 1, count: 8)
+                var read = ReadVectored(pair.first, into: buffers, startingAt: 8)
+                read.start = start
+                try ring.prepare(read, tag: 0)
+            })
     }
 
     @Test(arguments: startsOutside) func aVectoredWriteWhoseStartWasMovedOutsideTraps(start: Int) async {
-        await #expect(processExitsWith: .failure) { [start] in
-            var ring = try Ring<Int>(entries: 8)
-            let pair = try DescriptorPair.pipe()
-            var buffers = BufferVector(count: 2, byteCapacity: 8)
-            buffers[0].append(repeating: 1, count: 8)
-            var write = WriteVectored(pair.second, from: buffers)
-            write.start = start
-            try ring.prepare(write, tag: 0)
-        }
+        expectSentence(
+            "A write must start within the initialised bytes.",
+            of: await #expect(processExitsWith: .failure, observing: [\.standardErrorContent]) { [start] in
+                var ring = try Ring<Int>(entries: 8)
+                let pair = try DescriptorPair.pipe()
+                var buffers = BufferVector(count: 2, byteCapacity: 8)
+                buffers[0].append(repeating: 1, count: 8)
+                var write = WriteVectored(pair.second, from: buffers)
+                write.start = start
+                try ring.prepare(write, tag: 0)
+            })
     }
 
     @Test func aKernelThatClaimsMoreThanThereIsRoomForTraps() async {
-        await #expect(processExitsWith: .failure) {
-            var read = Read(UnownedDescriptor.standardInput, into: Buffer(byteCapacity: 10))
-            _ = unsafe read.complete(CompletionEntry(result: 11), kernelData: NoKernelData())
-        }
+        expectSentence(
+            "More bytes than the buffer has room for cannot have been written.",
+            of: await #expect(processExitsWith: .failure, observing: [\.standardErrorContent]) {
+                var read = Read(UnownedDescriptor.standardInput, into: Buffer(byteCapacity: 10))
+                _ = unsafe read.complete(CompletionEntry(result: 11), kernelData: NoKernelData())
+            })
     }
 }

@@ -203,14 +203,18 @@ import Testing
     }
 
     @Test func sizesThatCannotBeTrap() async {
-        await #expect(processExitsWith: .failure) {
-            var ring = try Ring<Int>(entries: 8)
-            _ = try ring.makeBufferRing(count: 3, byteCount: 64)
-        }
-        await #expect(processExitsWith: .failure) {
-            var ring = try Ring<Int>(entries: 8)
-            _ = try ring.makeBufferRing(count: 4, byteCount: 0)
-        }
+        expectSentence(
+            "A buffer ring has a power of two of buffers, at most 32768.",
+            of: await #expect(processExitsWith: .failure, observing: [\.standardErrorContent]) {
+                var ring = try Ring<Int>(entries: 8)
+                _ = try ring.makeBufferRing(count: 3, byteCount: 64)
+            })
+        expectSentence(
+            "The buffers of a ring have from 1 byte to 2 GiB each.",
+            of: await #expect(processExitsWith: .failure, observing: [\.standardErrorContent]) {
+                var ring = try Ring<Int>(entries: 8)
+                _ = try ring.makeBufferRing(count: 4, byteCount: 0)
+            })
     }
 
     @Test func encodesLikeLiburing() throws {

@@ -57,24 +57,38 @@ import Testing
     }
 
     @Test func trapsOnWhatDoesNotFit() async {
-        await #expect(processExitsWith: .failure) { _ = Buffer(byteCapacity: -1) }
-        await #expect(processExitsWith: .failure) { _ = Buffer(byteCapacity: 1, alignment: 48) }
-        await #expect(processExitsWith: .failure) {
-            var buffer = Buffer(byteCapacity: 4)
-            buffer.append(repeating: 0, count: 5)
-        }
-        await #expect(processExitsWith: .failure) {
-            var buffer = Buffer(byteCapacity: 4)
-            buffer.append(Buffer(copying: [1, 2, 3, 4, 5] as [UInt8]).bytes)
-        }
-        await #expect(processExitsWith: .failure) {
-            var buffer = Buffer(copying: [1, 2] as [UInt8])
-            buffer.truncate(to: 3)
-        }
-        await #expect(processExitsWith: .failure) {
-            var buffer = Buffer(byteCapacity: 4)
-            unsafe buffer.didInitialize(byteCount: 5)
-        }
+        expectSentence(
+            "A buffer's capacity cannot be negative.",
+            of: await #expect(processExitsWith: .failure, observing: [\.standardErrorContent]) { _ = Buffer(byteCapacity: -1) })
+        expectSentence(
+            "A buffer's alignment must be a power of two.",
+            of: await #expect(processExitsWith: .failure, observing: [\.standardErrorContent]) {
+                _ = Buffer(byteCapacity: 1, alignment: 48)
+            })
+        expectSentence(
+            "The bytes do not fit into the rest of the buffer.",
+            of: await #expect(processExitsWith: .failure, observing: [\.standardErrorContent]) {
+                var buffer = Buffer(byteCapacity: 4)
+                buffer.append(repeating: 0, count: 5)
+            })
+        expectSentence(
+            "The bytes do not fit into the rest of the buffer.",
+            of: await #expect(processExitsWith: .failure, observing: [\.standardErrorContent]) {
+                var buffer = Buffer(byteCapacity: 4)
+                buffer.append(Buffer(copying: [1, 2, 3, 4, 5] as [UInt8]).bytes)
+            })
+        expectSentence(
+            "A buffer can be truncated only to fewer bytes than it has.",
+            of: await #expect(processExitsWith: .failure, observing: [\.standardErrorContent]) {
+                var buffer = Buffer(copying: [1, 2] as [UInt8])
+                buffer.truncate(to: 3)
+            })
+        expectSentence(
+            "More bytes than the buffer has room for cannot have been written.",
+            of: await #expect(processExitsWith: .failure, observing: [\.standardErrorContent]) {
+                var buffer = Buffer(byteCapacity: 4)
+                unsafe buffer.didInitialize(byteCount: 5)
+            })
     }
 
     @Test func goesToAnotherTask() async {

@@ -80,19 +80,31 @@ func counts(of vector: borrowing BufferVector) -> [Int] {
     }
 
     @Test func trapsOnTooManyBuffersAndOnPlacesThatAreNotThere() async {
-        await #expect(processExitsWith: .failure) { _ = BufferVector(minimumCapacity: 1025) }
-        await #expect(processExitsWith: .failure) { _ = BufferVector(count: 1025, byteCapacity: 1) }
-        await #expect(processExitsWith: .failure) {
-            var vector = BufferVector(count: 1024, byteCapacity: 1)
-            vector.append(Buffer(byteCapacity: 1))
-        }
-        await #expect(processExitsWith: .failure) {
-            let vector = BufferVector(count: 1, byteCapacity: 1)
-            _ = vector[1].count
-        }
-        await #expect(processExitsWith: .failure) {
-            var vector = BufferVector(count: 2, byteCapacity: 4)
-            unsafe vector.didInitialize(byteCount: 9)
-        }
+        expectSentence(
+            "A vector has at most 1024 buffers; use several operations for more.",
+            of: await #expect(processExitsWith: .failure, observing: [\.standardErrorContent]) { _ = BufferVector(minimumCapacity: 1025) })
+        expectSentence(
+            "A vector has at most 1024 buffers; use several operations for more.",
+            of: await #expect(processExitsWith: .failure, observing: [\.standardErrorContent]) {
+                _ = BufferVector(count: 1025, byteCapacity: 1)
+            })
+        expectSentence(
+            "A vector has at most 1024 buffers; use several operations for more.",
+            of: await #expect(processExitsWith: .failure, observing: [\.standardErrorContent]) {
+                var vector = BufferVector(count: 1024, byteCapacity: 1)
+                vector.append(Buffer(byteCapacity: 1))
+            })
+        expectSentence(
+            "There is no buffer at this index.",
+            of: await #expect(processExitsWith: .failure, observing: [\.standardErrorContent]) {
+                let vector = BufferVector(count: 1, byteCapacity: 1)
+                _ = vector[1].count
+            })
+        expectSentence(
+            "More bytes than the buffers have room for cannot have been written.",
+            of: await #expect(processExitsWith: .failure, observing: [\.standardErrorContent]) {
+                var vector = BufferVector(count: 2, byteCapacity: 4)
+                unsafe vector.didInitialize(byteCount: 9)
+            })
     }
 }

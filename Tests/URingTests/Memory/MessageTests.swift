@@ -93,25 +93,43 @@ import Testing
     }
 
     @Test func trapsOnMisuse() async {
-        await #expect(processExitsWith: .failure) { _ = Message(segmentCapacity: 0) }
-        await #expect(processExitsWith: .failure) { _ = Message(segmentCapacity: 1025) }
-        await #expect(processExitsWith: .failure) { _ = Message(controlByteCapacity: -1) }
-        await #expect(processExitsWith: .failure) {
-            var message = Message(Buffer(byteCapacity: 1))
-            message.append(Buffer(byteCapacity: 1))
-        }
-        await #expect(processExitsWith: .failure) { _ = Message().bytes(ofSegment: 0).byteCount }
-        await #expect(processExitsWith: .failure) {
-            var message = Message(controlByteCapacity: 23)
-            message.appendControlMessage(ControlMessageType(level: 1, number: 99), Buffer(copying: [1]).bytes)
-        }
-        await #expect(processExitsWith: .failure) {
-            var message = Message(controlByteCapacity: 100)
-            message.appendControlMessage(.descriptors, Buffer(copying: [1, 0, 0, 0]).bytes)
-        }
-        await #expect(processExitsWith: .failure) {
-            var message = Message(controlByteCapacity: 24)
-            for _ in 0..<3 { message.appendDescriptor(UnownedDescriptor.standardInput) }
-        }
+        expectSentence(
+            "A message can have from 1 to 1024 buffers.",
+            of: await #expect(processExitsWith: .failure, observing: [\.standardErrorContent]) { _ = Message(segmentCapacity: 0) })
+        expectSentence(
+            "A message can have from 1 to 1024 buffers.",
+            of: await #expect(processExitsWith: .failure, observing: [\.standardErrorContent]) { _ = Message(segmentCapacity: 1025) })
+        expectSentence(
+            "Room for control data can be from 0 to 1 MiB.",
+            of: await #expect(processExitsWith: .failure, observing: [\.standardErrorContent]) { _ = Message(controlByteCapacity: -1) })
+        expectSentence(
+            "The message has as many buffers as it can; make it with a larger segmentCapacity.",
+            of: await #expect(processExitsWith: .failure, observing: [\.standardErrorContent]) {
+                var message = Message(Buffer(byteCapacity: 1))
+                message.append(Buffer(byteCapacity: 1))
+            })
+        expectSentence(
+            "The message does not have so many buffers.",
+            of: await #expect(processExitsWith: .failure, observing: [\.standardErrorContent]) {
+                _ = Message().bytes(ofSegment: 0).byteCount
+            })
+        expectSentence(
+            "The control data does not fit; make the message with more controlByteCapacity.",
+            of: await #expect(processExitsWith: .failure, observing: [\.standardErrorContent]) {
+                var message = Message(controlByteCapacity: 23)
+                message.appendControlMessage(ControlMessageType(level: 1, number: 99), Buffer(copying: [1]).bytes)
+            })
+        expectSentence(
+            "Send descriptors with appendDescriptor(_:), which keeps them open until they are sent.",
+            of: await #expect(processExitsWith: .failure, observing: [\.standardErrorContent]) {
+                var message = Message(controlByteCapacity: 100)
+                message.appendControlMessage(.descriptors, Buffer(copying: [1, 0, 0, 0]).bytes)
+            })
+        expectSentence(
+            "The descriptor does not fit; make the message with more controlByteCapacity.",
+            of: await #expect(processExitsWith: .failure, observing: [\.standardErrorContent]) {
+                var message = Message(controlByteCapacity: 24)
+                for _ in 0..<3 { message.appendDescriptor(UnownedDescriptor.standardInput) }
+            })
     }
 }

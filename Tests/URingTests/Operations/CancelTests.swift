@@ -84,12 +84,14 @@ import Testing
     }
 
     @Test func aTokenOfAnotherRingTraps() async {
-        await #expect(processExitsWith: .failure) {
-            var one = try Ring<Int>(entries: 8)
-            var other = try Ring<Int>(entries: 8)
-            let token = try one.prepare(Nop(), tag: 1)
-            try other.prepare(Cancel(token), tag: 2)
-        }
+        expectSentence(
+            "This token belongs to another ring; cancel or update an operation through the ring that prepared it.",
+            of: await #expect(processExitsWith: .failure, observing: [\.standardErrorContent]) {
+                var one = try Ring<Int>(entries: 8)
+                var other = try Ring<Int>(entries: 8)
+                let token = try one.prepare(Nop(), tag: 1)
+                try other.prepare(Cancel(token), tag: 2)
+            })
     }
 
     @Test func isDroppedWithItsRing() throws {

@@ -36,7 +36,15 @@ import Testing
     }
 
     @Test func trapsOnRangesTheEntryCannotSay() async {
-        await #expect(processExitsWith: .failure) { _ = Fsync(UnownedDescriptor.standardOutput, range: 5..<5) }
-        await #expect(processExitsWith: .failure) { _ = Fsync(UnownedDescriptor.standardOutput, range: 0..<(1 << 32)) }
+        expectSentence(
+            "A sync needs a range with bytes in it, or none for the whole file.",
+            of: await #expect(processExitsWith: .failure, observing: [\.standardErrorContent]) {
+                _ = Fsync(UnownedDescriptor.standardOutput, range: 5..<5)
+            })
+        expectSentence(
+            "A sync takes a range of less than 4 GiB, or the whole file.",
+            of: await #expect(processExitsWith: .failure, observing: [\.standardErrorContent]) {
+                _ = Fsync(UnownedDescriptor.standardOutput, range: 0..<(1 << 32))
+            })
     }
 }

@@ -137,23 +137,27 @@ import Testing
     }
 
     @Test func skippingTheCompletionTraps() async {
-        await #expect(processExitsWith: .failure) {
-            var entry = RawEntry(.nop)
-            entry.flags = CURING_SQE_CQE_SKIP_SUCCESS
-            _ = unsafe RawOperation(entry)
-        }
+        expectSentence(
+            "A raw operation ends with its completion; leave IOSQE_CQE_SKIP_SUCCESS out of its flags.",
+            of: await #expect(processExitsWith: .failure, observing: [\.standardErrorContent]) {
+                var entry = RawEntry(.nop)
+                entry.flags = CURING_SQE_CQE_SKIP_SUCCESS
+                _ = unsafe RawOperation(entry)
+            })
     }
 
     @Test func completingMoreThanOnceTraps() async {
-        await #expect(processExitsWith: .failure) {
-            let counter = try eventCounter()
-            try signal(counter)
-            var ring = try Ring<Int>(entries: 8)
-            var poll = RawEntry(.pollAdd)
-            poll.length = CURING_POLL_ADD_MULTI
-            poll.operationFlags = PollEvents.input.rawValue
-            _ = try ring.run(unsafe RawOperation(poll, on: counter, owning: ()))
-        }
+        expectSentence(
+            "More completions of this operation are to come; it has to be a multishot operation.",
+            of: await #expect(processExitsWith: .failure, observing: [\.standardErrorContent]) {
+                let counter = try eventCounter()
+                try signal(counter)
+                var ring = try Ring<Int>(entries: 8)
+                var poll = RawEntry(.pollAdd)
+                poll.length = CURING_POLL_ADD_MULTI
+                poll.operationFlags = PollEvents.input.rawValue
+                _ = try ring.run(unsafe RawOperation(poll, on: counter, owning: ()))
+            })
     }
 
     /// A read as URing would encode it, by hand.

@@ -87,16 +87,26 @@ import Testing
     }
 
     @Test func trapsWithoutRoomAndOutsideTheBuffer() async {
-        await #expect(processExitsWith: .failure) { _ = Read(UnownedDescriptor.standardInput, into: Buffer(byteCapacity: 0)) }
-        await #expect(processExitsWith: .failure) {
-            _ = Read(UnownedDescriptor.standardInput, into: Buffer(copying: [1] as [UInt8]), startingAt: 1)
-        }
-        await #expect(processExitsWith: .failure) {
-            _ = Read(UnownedDescriptor.standardInput, into: Buffer(byteCapacity: 4), startingAt: 1)
-        }
-        await #expect(processExitsWith: .failure) {
-            _ = Read(UnownedDescriptor.standardInput, into: Buffer(byteCapacity: 4), startingAt: -1)
-        }
+        expectSentence(
+            "A read needs room: the memory is empty or full.",
+            of: await #expect(processExitsWith: .failure, observing: [\.standardErrorContent]) {
+                _ = Read(UnownedDescriptor.standardInput, into: Buffer(byteCapacity: 0))
+            })
+        expectSentence(
+            "A read needs room: the memory is empty or full.",
+            of: await #expect(processExitsWith: .failure, observing: [\.standardErrorContent]) {
+                _ = Read(UnownedDescriptor.standardInput, into: Buffer(copying: [1] as [UInt8]), startingAt: 1)
+            })
+        expectSentence(
+            "A read must start within the initialised bytes, or right behind them.",
+            of: await #expect(processExitsWith: .failure, observing: [\.standardErrorContent]) {
+                _ = Read(UnownedDescriptor.standardInput, into: Buffer(byteCapacity: 4), startingAt: 1)
+            })
+        expectSentence(
+            "A read must start within the initialised bytes, or right behind them.",
+            of: await #expect(processExitsWith: .failure, observing: [\.standardErrorContent]) {
+                _ = Read(UnownedDescriptor.standardInput, into: Buffer(byteCapacity: 4), startingAt: -1)
+            })
     }
 
     @Test func asksForAtMostTwoGibibytesLessAPage() throws {
@@ -241,12 +251,16 @@ import Testing
     }
 
     @Test func trapsOutsideTheBytes() async {
-        await #expect(processExitsWith: .failure) {
-            _ = Write(UnownedDescriptor.standardOutput, from: Buffer(copying: [1] as [UInt8], byteCapacity: 5), startingAt: 2)
-        }
-        await #expect(processExitsWith: .failure) {
-            _ = Write(UnownedDescriptor.standardOutput, from: Buffer(copying: [1] as [UInt8]), startingAt: -1)
-        }
+        expectSentence(
+            "A write must start within the initialised bytes.",
+            of: await #expect(processExitsWith: .failure, observing: [\.standardErrorContent]) {
+                _ = Write(UnownedDescriptor.standardOutput, from: Buffer(copying: [1] as [UInt8], byteCapacity: 5), startingAt: 2)
+            })
+        expectSentence(
+            "A write must start within the initialised bytes.",
+            of: await #expect(processExitsWith: .failure, observing: [\.standardErrorContent]) {
+                _ = Write(UnownedDescriptor.standardOutput, from: Buffer(copying: [1] as [UInt8]), startingAt: -1)
+            })
     }
 
     @Test func letsGoOfTheFileWhenTheRingIsDropped() throws {

@@ -69,15 +69,23 @@ import Testing
     }
 
     @Test func trapsWithoutRoom() async {
-        await #expect(processExitsWith: .failure) { _ = ReadVectored(UnownedDescriptor.standardInput, into: BufferVector()) }
-        await #expect(processExitsWith: .failure) {
-            _ = ReadVectored(UnownedDescriptor.standardInput, into: BufferVector(count: 3, byteCapacity: 0))
-        }
-        await #expect(processExitsWith: .failure) {
-            var buffers = BufferVector(count: 2, byteCapacity: 8)
-            buffers[1].append(repeating: 0, count: 8)
-            _ = ReadVectored(UnownedDescriptor.standardInput, into: buffers, startingAt: 8)
-        }
+        expectSentence(
+            "A read needs room: there is no buffer, or all are empty or full.",
+            of: await #expect(processExitsWith: .failure, observing: [\.standardErrorContent]) {
+                _ = ReadVectored(UnownedDescriptor.standardInput, into: BufferVector())
+            })
+        expectSentence(
+            "A read needs room: there is no buffer, or all are empty or full.",
+            of: await #expect(processExitsWith: .failure, observing: [\.standardErrorContent]) {
+                _ = ReadVectored(UnownedDescriptor.standardInput, into: BufferVector(count: 3, byteCapacity: 0))
+            })
+        expectSentence(
+            "A read must start within the initialised bytes, or right behind them.",
+            of: await #expect(processExitsWith: .failure, observing: [\.standardErrorContent]) {
+                var buffers = BufferVector(count: 2, byteCapacity: 8)
+                buffers[1].append(repeating: 0, count: 8)
+                _ = ReadVectored(UnownedDescriptor.standardInput, into: buffers, startingAt: 8)
+            })
     }
 
     @Test func letsGoOfTheFileWhenTheRingIsDropped() throws {
@@ -133,10 +141,16 @@ import Testing
     }
 
     @Test func trapsWithoutBuffersAndOutsideTheirBytes() async {
-        await #expect(processExitsWith: .failure) { _ = WriteVectored(UnownedDescriptor.standardOutput, from: BufferVector()) }
-        await #expect(processExitsWith: .failure) {
-            _ = WriteVectored(UnownedDescriptor.standardOutput, from: BufferVector(count: 1, byteCapacity: 8), startingAt: 1)
-        }
+        expectSentence(
+            "A write needs at least one buffer.",
+            of: await #expect(processExitsWith: .failure, observing: [\.standardErrorContent]) {
+                _ = WriteVectored(UnownedDescriptor.standardOutput, from: BufferVector())
+            })
+        expectSentence(
+            "A write must start within the initialised bytes.",
+            of: await #expect(processExitsWith: .failure, observing: [\.standardErrorContent]) {
+                _ = WriteVectored(UnownedDescriptor.standardOutput, from: BufferVector(count: 1, byteCapacity: 8), startingAt: 1)
+            })
     }
 
     @Test func letsGoOfTheFileWhenTheRingIsDropped() throws {

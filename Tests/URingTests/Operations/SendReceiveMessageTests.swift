@@ -385,19 +385,25 @@ import Testing
     }
 
     @Test func trapsOnMisuse() async {
-        await #expect(processExitsWith: .failure) {
-            var ring = try Ring<Int>(entries: 2)
-            _ = try ring.run(ReceiveMessage(UnownedDescriptor.standardInput, into: Message()))
-        }
-        await #expect(processExitsWith: .failure) {
-            var ring = try Ring<Int>(entries: 2)
-            _ = try ring.run(
-                ReceiveMessage(
-                    UnownedDescriptor.standardInput, into: Message(Buffer(byteCapacity: 1), controlByteCapacity: 1), flags: .waitAll))
-        }
-        await #expect(processExitsWith: .failure) {
-            var ring = try Ring<Int>(entries: 2)
-            _ = try ring.run(SendMessage(UnownedDescriptor.standardInput, Message(Buffer(copying: [1])), startingAt: 2))
-        }
+        expectSentence(
+            "A receive needs room: append a buffer to the message.",
+            of: await #expect(processExitsWith: .failure, observing: [\.standardErrorContent]) {
+                var ring = try Ring<Int>(entries: 2)
+                _ = try ring.run(ReceiveMessage(UnownedDescriptor.standardInput, into: Message()))
+            })
+        expectSentence(
+            "A receive with room for control data cannot wait for all: the control data of all but the last part would be lost.",
+            of: await #expect(processExitsWith: .failure, observing: [\.standardErrorContent]) {
+                var ring = try Ring<Int>(entries: 2)
+                _ = try ring.run(
+                    ReceiveMessage(
+                        UnownedDescriptor.standardInput, into: Message(Buffer(byteCapacity: 1), controlByteCapacity: 1), flags: .waitAll))
+            })
+        expectSentence(
+            "A send must start within the initialised bytes.",
+            of: await #expect(processExitsWith: .failure, observing: [\.standardErrorContent]) {
+                var ring = try Ring<Int>(entries: 2)
+                _ = try ring.run(SendMessage(UnownedDescriptor.standardInput, Message(Buffer(copying: [1])), startingAt: 2))
+            })
     }
 }

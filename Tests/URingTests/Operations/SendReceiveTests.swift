@@ -181,24 +181,32 @@ import Testing
     }
 
     @Test func trapsWithoutRoom() async {
-        await #expect(processExitsWith: .failure) {
-            var ring = try Ring<Int>(entries: 2)
-            _ = try ring.run(Receive(UnownedDescriptor.standardInput, into: Buffer(byteCapacity: 0)))
-        }
-        await #expect(processExitsWith: .failure) {
-            var ring = try Ring<Int>(entries: 2)
-            _ = try ring.run(Receive(UnownedDescriptor.standardInput, into: Buffer(byteCapacity: 10), startingAt: 1))
-        }
-        await #expect(processExitsWith: .failure) {
-            var ring = try Ring<Int>(entries: 2)
-            var send = Send(UnownedDescriptor.standardInput, from: Buffer(copying: [1, 2]))
-            send.start = -1
-            _ = try ring.run(send)
-        }
-        await #expect(processExitsWith: .failure) {
-            var ring = try Ring<Int>(entries: 2)
-            _ = try ring.run(Send(UnownedDescriptor.standardInput, from: Buffer(copying: [1, 2]), startingAt: 3))
-        }
+        expectSentence(
+            "A receive needs room: the memory is empty or full.",
+            of: await #expect(processExitsWith: .failure, observing: [\.standardErrorContent]) {
+                var ring = try Ring<Int>(entries: 2)
+                _ = try ring.run(Receive(UnownedDescriptor.standardInput, into: Buffer(byteCapacity: 0)))
+            })
+        expectSentence(
+            "A receive must start within the initialised bytes, or right behind them.",
+            of: await #expect(processExitsWith: .failure, observing: [\.standardErrorContent]) {
+                var ring = try Ring<Int>(entries: 2)
+                _ = try ring.run(Receive(UnownedDescriptor.standardInput, into: Buffer(byteCapacity: 10), startingAt: 1))
+            })
+        expectSentence(
+            "A send must start within the initialised bytes.",
+            of: await #expect(processExitsWith: .failure, observing: [\.standardErrorContent]) {
+                var ring = try Ring<Int>(entries: 2)
+                var send = Send(UnownedDescriptor.standardInput, from: Buffer(copying: [1, 2]))
+                send.start = -1
+                _ = try ring.run(send)
+            })
+        expectSentence(
+            "A send must start within the initialised bytes.",
+            of: await #expect(processExitsWith: .failure, observing: [\.standardErrorContent]) {
+                var ring = try Ring<Int>(entries: 2)
+                _ = try ring.run(Send(UnownedDescriptor.standardInput, from: Buffer(copying: [1, 2]), startingAt: 3))
+            })
     }
 
     // MARK: In flight

@@ -129,6 +129,10 @@ import Testing
     }
 
     @Test func countingNothingTraps() async {
-        await #expect(processExitsWith: .failure) { _ = Timeout(after: .seconds(1), orCompletions: 0) }
+        expectSentence(
+            "A timeout counts at least one completion, and fewer than 2^32; leave the count out to wait for the time alone.",
+            of: await #expect(processExitsWith: .failure, observing: [\.standardErrorContent]) {
+                _ = Timeout(after: .seconds(1), orCompletions: 0)
+            })
     }
 }
