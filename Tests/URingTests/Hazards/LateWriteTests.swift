@@ -55,7 +55,7 @@ import Testing
                 }
                 for tag in 100..<104 {
                     try ring.prepare(Read(pipe.first, into: BuriedMemory(graveyard, byteCapacity: 4096)), tag: tag)
-                    try ring.prepare(Read(sockets.first, into: BuriedMemory(graveyard, byteCapacity: 4096)), tag: tag)
+                    try ring.prepare(Receive(sockets.first, into: BuriedMemory(graveyard, byteCapacity: 4096)), tag: tag)
                 }
                 try ring.submit()
                 #expect(ring.inFlightCount == Self.readCount + 8)
