@@ -10,8 +10,8 @@ cd "$(dirname "$0")/.."
 # Case, smaller and larger size (multiples of the batch of 32), most instructions per operation, most as a multiple of C's.
 # A dash is no limit.
 limits="
-nop   64000 192000  80    -
-read  32000  96000 155    -
+nop   64000 192000  72    -
+read  32000  96000 145    -
 "
 
 Scripts/ensure-liburing.sh

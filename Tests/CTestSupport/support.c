@@ -82,13 +82,17 @@ int32_t test_forbid_rings(int32_t error) {
     return prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0 ? 0 : -errno;
 }
 
-int32_t test_limit_descriptors(uint64_t limit) {
+static int32_t set_limit(int resource, uint64_t limit) {
     struct rlimit limits;
-    if (getrlimit(RLIMIT_NOFILE, &limits) != 0)
+    if (getrlimit(resource, &limits) != 0)
         return -errno;
     limits.rlim_cur = limit;
-    return setrlimit(RLIMIT_NOFILE, &limits) == 0 ? 0 : -errno;
+    return setrlimit(resource, &limits) == 0 ? 0 : -errno;
 }
+
+int32_t test_limit_descriptors(uint64_t limit) { return set_limit(RLIMIT_NOFILE, limit); }
+
+int32_t test_limit_addresses(uint64_t byte_count) { return set_limit(RLIMIT_AS, byte_count); }
 
 int32_t test_listen(void) {
     int listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);

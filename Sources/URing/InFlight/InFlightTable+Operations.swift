@@ -92,7 +92,6 @@ extension InFlightTable {
     }
 
     /// Counts a completion with more to come, so that the slot stays until it is dealt with.
-    @inlinable @inline(__always)
     func beginEvent(of slot: Slot) {
         unsafe slot.header.pointee.outstanding &+= 1
     }

@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import Glibc
+import SystemPackage
+
 /// Holds every operation from the moment it is prepared until its last completion is taken or dropped.
 ///
-/// Slots lie in chunks that never move, because the kernel has addresses inside them. The table makes no system call and
-/// knows nothing of queues. It is shared between a ring and the completions in the caller's hands; all of them belong to one
+/// Slots lie in one reserved range of addresses and never move, because the kernel has addresses inside them. The range is filled from
+/// its start as operations need it; what was never used costs no memory. The table knows nothing of queues. It is shared between a ring and the completions in the caller's hands; all of them belong to one
 /// isolation region, so its counters are plain. When the ring goes first (`orphan()`), the last completion frees the table.
 @safe @usableFromInline
 struct InFlightTable: BitwiseCopyable {
@@ -11,10 +14,13 @@ struct InFlightTable: BitwiseCopyable {
     struct State {
         /// The first free slot; free slots are linked through their first bytes.
         @usableFromInline var firstFree: UnsafeMutableRawPointer?
-        /// The directory of chunks, indexed by the high bits of a slot's index.
-        @usableFromInline var chunks: UnsafeMutablePointer<UnsafeMutableRawPointer>
-        @usableFromInline var chunkCount: Int
-        @usableFromInline var chunkCapacity: Int
+        /// Where the slots begin.
+        @usableFromInline let slots: UnsafeMutableRawPointer
+        /// Which bits of user data are the offset of a slot.
+        @usableFromInline let offsetMask: UInt64
+        let reservedByteCount: Int
+        /// How many bytes from the start have been made slots.
+        var usedByteCount: Int
         let slotByteCount: Int
         @usableFromInline let payloadOffset: Int
         /// Slots that were not free when the ring went, and are not yet; counted from then on.
@@ -29,31 +35,53 @@ struct InFlightTable: BitwiseCopyable {
         @usableFromInline var boxes: BoxPool
     }
 
-    /// The offset in a chunk, and the chunk's number, have 16 bits each in the user data.
-    static let chunkByteCount = 1 << 16
-    static let maximumChunkCount = 1 << 16
+    /// How far the table grows at a time.
+    static let growthByteCount = 1 << 16
+    /// Room for eight million operations, with slots of 128 bytes.
+    static let maximumByteCount = 1 << 30
+    /// Room for 131,072 operations: what is reserved at least, where the addresses of the process are limited.
+    static let minimumByteCount = 1 << 24
 
     @usableFromInline let state: UnsafeMutablePointer<State>
 
     /// Makes an empty table for slots with tags of one type.
     ///
     /// Tests start the generations close to their wrap.
-    init<Tag: BitwiseCopyable>(tag: Tag.Type, identity: UInt32, firstGeneration: UInt32 = 0) {
-        self.init(
+    ///
+    /// - Throws: What mmap(2) says when not even the least range of addresses can be reserved.
+    init<Tag: BitwiseCopyable>(tag: Tag.Type, identity: UInt32, firstGeneration: UInt32 = 0) throws(Errno) {
+        try self.init(
             slotByteCount: SlotLayout.slotByteCount(Tag.self), payloadOffset: SlotLayout.payloadOffset(Tag.self), identity: identity,
             firstGeneration: firstGeneration)
     }
 
-    private init(slotByteCount: Int, payloadOffset: Int, identity: UInt32, firstGeneration: UInt32) {
-        require(slotByteCount <= InFlightTable.chunkByteCount, "A tag is the size of a word or two; this one is too large.")
-        // SAFETY: the table owns the state and the directory until `deallocate()`, which runs when the ring is gone and no
-        // completion is left.
+    private init(slotByteCount: Int, payloadOffset: Int, identity: UInt32, firstGeneration: UInt32) throws(Errno) {
+        require(slotByteCount <= InFlightTable.growthByteCount, "A tag is the size of a word or two; this one is too large.")
+        let slots = unsafe try InFlightTable.reserve()
+        // SAFETY: the table owns the state and the slots until `deallocate()`, which runs when the ring is gone and no completion is left.
         unsafe state = .allocate(capacity: 1)
         unsafe state.initialize(
             to: State(
-                firstFree: nil, chunks: .allocate(capacity: 8), chunkCount: 0, chunkCapacity: 8,
-                slotByteCount: slotByteCount, payloadOffset: payloadOffset, orphanCount: 0,
-                staleCount: 0, identity: identity, firstGeneration: firstGeneration, isOrphaned: false, boxes: BoxPool()))
+                firstFree: nil, slots: slots.baseAddress, offsetMask: UserData.offsetMask(tableByteCount: slots.count),
+                reservedByteCount: slots.count, usedByteCount: 0, slotByteCount: slotByteCount, payloadOffset: payloadOffset,
+                orphanCount: 0, staleCount: 0, identity: identity, firstGeneration: firstGeneration, isOrphaned: false, boxes: BoxPool()))
+    }
+
+    /// Reserves addresses for slots: as many as the process may have, up to the maximum.
+    private static func reserve() throws(Errno) -> (baseAddress: UnsafeMutableRawPointer, count: Int) {
+        var byteCount = maximumByteCount
+        while true {
+            // Pages come when they are touched, one by one: a huge page would be wasted on the few slots that most rings use.
+            let range = unsafe mmap(
+                nil, byteCount, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | Int32(MAP_NORESERVE), -1, 0)
+            if unsafe range != MAP_FAILED, let range = unsafe range {
+                unsafe madvise(range, byteCount, MADV_NOHUGEPAGE)
+                return unsafe (range, byteCount)
+            }
+            let error = Errno(rawValue: errno)
+            if byteCount == minimumByteCount { throw error }
+            byteCount /= 2
+        }
     }
 
     // MARK: Slots
@@ -61,7 +89,7 @@ struct InFlightTable: BitwiseCopyable {
     /// Takes a free slot, growing the table when there is none.
     @inlinable @inline(__always)
     func allocateSlot() -> Slot {
-        // SAFETY: `firstFree` is nil or a slot of a chunk that lives as long as the table.
+        // SAFETY: `firstFree` is nil or a slot, and slots live as long as the table.
         if _fastPath(unsafe state.pointee.firstFree != nil), let first = unsafe state.pointee.firstFree {
             let slot = unsafe Slot(base: first)
             unsafe state.pointee.firstFree = slot.nextFree
@@ -80,12 +108,10 @@ struct InFlightTable: BitwiseCopyable {
     /// The slot that user data names, or nil when it names none (any more).
     @inlinable @inline(__always)
     func slot(for userData: UInt64) -> Slot? {
-        let chunk = UserData.chunk(of: userData)
-        guard unsafe chunk < state.pointee.chunkCount else { return nil }
-        // SAFETY: the chunk is in the directory, and the offset is one of a slot of the smallest size. With larger slots it may lie
-        // inside a slot, but only for user data that is not ours; what it finds there was initialised, and cannot be equal, because the
-        // user data names its own place.
-        let slot = unsafe Slot(base: state.pointee.chunks[chunk] + UserData.byteOffset(of: userData))
+        // SAFETY: the masked offset is inside the reserved range, at the place of a slot of the smallest size. What was never used reads as
+        // zero, which no user data is. With larger slots the place may lie inside a slot, but only for user data that is not ours; what it
+        // finds there was initialised, and cannot be equal, because the user data names its own place.
+        let slot = unsafe Slot(base: state.pointee.slots + Int(truncatingIfNeeded: userData & state.pointee.offsetMask))
         // The comparison is of the whole, and with it of the kind.
         return unsafe slot.header.pointee.userData == userData ? slot : nil
     }
@@ -102,32 +128,21 @@ struct InFlightTable: BitwiseCopyable {
 
     @usableFromInline @inline(never)
     func grow() {
-        // SAFETY: chunks are allocated here, entered into the directory and freed only with the table.
-        let number = unsafe state.pointee.chunkCount
-        require(number < InFlightTable.maximumChunkCount, "More operations are in flight than the user data can number (33 million).")
-        if unsafe state.pointee.chunkCount == state.pointee.chunkCapacity {
-            let capacity = unsafe state.pointee.chunkCapacity * 2
-            let larger = UnsafeMutablePointer<UnsafeMutableRawPointer>.allocate(capacity: capacity)
-            unsafe larger.moveInitialize(from: state.pointee.chunks, count: state.pointee.chunkCount)
-            unsafe state.pointee.chunks.deallocate()
-            unsafe state.pointee.chunks = larger
-            unsafe state.pointee.chunkCapacity = capacity
-        }
-        let chunk = UnsafeMutableRawPointer.allocate(byteCount: InFlightTable.chunkByteCount, alignment: 128)
-        // Zeroed, so that a look-up with user data that is not ours reads nothing uninitialised.
-        unsafe chunk.initializeMemory(as: UInt8.self, repeating: 0, count: InFlightTable.chunkByteCount)
-        for index in (0..<slotsPerChunk).reversed() {
-            let offset = unsafe index * state.pointee.slotByteCount
-            let slot = unsafe Slot(base: chunk + offset)
-            unsafe slot.header.pointee.userData = UserData.operation(
-                chunk: number, byteOffset: offset, generation: state.pointee.firstGeneration)
+        let start = unsafe state.pointee.usedByteCount
+        require(
+            unsafe start < state.pointee.reservedByteCount,
+            "More operations are in flight than the ring has addresses for: 8 million, or fewer where the addresses of the process are limited."
+        )
+        // SAFETY: the range from `start` on is reserved, zero, and no slot yet. Both byte counts are powers of two, so slots end with it.
+        for offset in unsafe stride(from: start, to: start + InFlightTable.growthByteCount, by: state.pointee.slotByteCount).reversed() {
+            let slot = unsafe Slot(base: state.pointee.slots + offset)
+            unsafe slot.header.pointee.userData = UserData.operation(byteOffset: offset, generation: state.pointee.firstGeneration)
             unsafe slot.header.pointee.outstanding = 0
             unsafe slot.header.pointee.isAbandoned = false
             unsafe slot.setNextFree(state.pointee.firstFree)
             unsafe state.pointee.firstFree = slot.base
         }
-        unsafe state.pointee.chunks[state.pointee.chunkCount] = chunk
-        unsafe state.pointee.chunkCount += 1
+        unsafe state.pointee.usedByteCount += InFlightTable.growthByteCount
     }
 
     // MARK: The table's end
@@ -146,9 +161,8 @@ struct InFlightTable: BitwiseCopyable {
     }
 
     private func deallocate() {
-        // SAFETY: no slot is in use, so nothing in the chunks needs destroying, and nothing points into them.
-        for index in unsafe 0..<state.pointee.chunkCount { unsafe state.pointee.chunks[index].deallocate() }
-        unsafe state.pointee.chunks.deallocate()
+        // SAFETY: no slot is in use, so nothing in them needs destroying, and nothing points into them.
+        unsafe munmap(state.pointee.slots, state.pointee.reservedByteCount)
         unsafe state.pointee.boxes.deallocate()
         unsafe state.deinitialize(count: 1)
         unsafe state.deallocate()
@@ -156,9 +170,7 @@ struct InFlightTable: BitwiseCopyable {
 }
 
 extension InFlightTable {
-    private var slotsPerChunk: Int { unsafe InFlightTable.chunkByteCount / state.pointee.slotByteCount }
-
-    var slotCount: Int { unsafe state.pointee.chunkCount * slotsPerChunk }
+    var slotCount: Int { unsafe state.pointee.usedByteCount / state.pointee.slotByteCount }
 
     /// Slots that are not free: in flight, or reaped and still in the caller's hands.
     ///

@@ -2,9 +2,8 @@
 
 /// The 64 bits that travel with a submission to its completions.
 ///
-/// From the low end: the kind (4 bits, below the slots' alignment), the slot's offset in its chunk (16 bits together with the kind),
-/// the number of the chunk (16 bits) and the slot's generation (32 bits). A slot's generation moves on whenever the slot is freed,
-/// so the user data of an operation that has ended names nothing any more; at the top it wraps without touching the rest. No
+/// From the low end: the kind (4 bits, below the slots' alignment), the slot's offset in the table (32 bits together with the kind) and
+/// the slot's generation (32 bits). A slot's generation moves on whenever the slot is freed, so the user data of an operation that has ended names nothing any more; at the top it wraps without touching the rest. No
 /// kind is zero, because the kernel itself uses zero for the filler entries of a queue with mixed entry sizes.
 @usableFromInline
 enum UserData {
@@ -23,8 +22,8 @@ enum UserData {
     @inlinable static var generationStep: UInt64 { 1 << 32 }
 
     @inlinable @inline(__always)
-    static func operation(chunk: Int, byteOffset: Int, generation: UInt32) -> UInt64 {
-        UInt64(generation) << 32 | UInt64(truncatingIfNeeded: chunk << 16 | byteOffset) | Kind.operation.rawValue
+    static func operation(byteOffset: Int, generation: UInt32) -> UInt64 {
+        UInt64(generation) << 32 | UInt64(truncatingIfNeeded: byteOffset) | Kind.operation.rawValue
     }
 
     @inlinable @inline(__always)
@@ -36,16 +35,9 @@ enum UserData {
         userData & kindMask == Kind.ringInternal.rawValue
     }
 
-    /// The number of the slot's chunk.
-    @inlinable @inline(__always)
-    static func chunk(of userData: UInt64) -> Int {
-        Int(truncatingIfNeeded: UInt32(truncatingIfNeeded: userData) &>> 16)
-    }
-
-    /// Where in its chunk the slot begins, aligned for a slot whatever the user data is.
-    @inlinable @inline(__always)
-    static func byteOffset(of userData: UInt64) -> Int {
-        Int(truncatingIfNeeded: userData & 0xff80)
+    /// The bits that hold the offset of a slot, in a table of so many bytes, which is a power of two.
+    static func offsetMask(tableByteCount: Int) -> UInt64 {
+        UInt64(truncatingIfNeeded: tableByteCount - 1) & ~0x7f
     }
 
     /// The same slot's user data one generation on.

@@ -46,26 +46,38 @@ struct CompletionQueue: BitwiseCopyable {
         unsafe curing_store_release_u32(sharedHead, head)
     }
 
-    /// Reads the next entry and gives its place back to the kernel; nil when there is none.
+    /// Looks at the next entry; nil when there is none.
     @inlinable @inline(__always)
+    func peek() -> curing_cqe? {
+        let head = head
+        guard unsafe curing_load_acquire_u32(tail) != head else { return nil }
+        // SAFETY: the entry is before the tail, and its place stays ours until the head passes it.
+        let place = unsafe UnsafeMutableRawPointer(entries) + Int(truncatingIfNeeded: head & mask) &* stride
+        return unsafe place.assumingMemoryBound(to: curing_cqe.self).pointee
+    }
+
+    /// Gives the place of the next entry, which takes one, back to the kernel.
+    @inlinable @inline(__always)
+    func consume() {
+        advance(to: head &+ 1)
+    }
+
+    /// Gives the place or places of the next entry back to the kernel, and says whether it was a filler, which says nothing.
+    ///
+    /// On a ring of mixed sizes, an entry of 32 bytes takes two places.
+    mutating func consumeWithFlags(_ flags: UInt32) -> Bool {
+        let isFiller = flags & CURING_CQE_F_SKIP != 0
+        let places: UInt32 = flags & CURING_CQE_F_32 != 0 ? 2 : 1
+        extraCount &+= isFiller ? places : places &- 1
+        advance(to: head &+ places)
+        return isFiller
+    }
+
+    /// Reads the next entry and gives its place back to the kernel; nil when there is none.
     mutating func next() -> curing_cqe? {
-        while true {
-            let head = head
-            guard unsafe curing_load_acquire_u32(tail) != head else { return nil }
-            // SAFETY: the entry is before the tail, and its place stays ours until the head passes it.
-            let place = unsafe UnsafeMutableRawPointer(entries) + Int(truncatingIfNeeded: head & mask) &* stride
-            let entry = unsafe place.assumingMemoryBound(to: curing_cqe.self).pointee
-            if entry.flags & (CURING_CQE_F_SKIP | CURING_CQE_F_32) != 0 {
-                // On a ring of mixed sizes, a 32-byte entry takes two places, and a filler says nothing.
-                let isFiller = entry.flags & CURING_CQE_F_SKIP != 0
-                let places: UInt32 = entry.flags & CURING_CQE_F_32 != 0 ? 2 : 1
-                extraCount &+= isFiller ? places : places &- 1
-                advance(to: head &+ places)
-                if isFiller { continue }
-                return entry
-            }
-            advance(to: head &+ 1)
-            return entry
+        while let entry = peek() {
+            if !consumeWithFlags(entry.flags) { return entry }
         }
+        return nil
     }
 }

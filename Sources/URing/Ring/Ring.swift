@@ -139,15 +139,19 @@ public struct Ring<Tag: BitwiseCopyable>: ~Copyable {
     @inlinable @inline(__always)
     public mutating func nextCompletion() -> Completion<Tag>? {
         while true {
-            guard let entry = core.completions.next() else {
+            guard let entry = core.completions.peek() else {
                 if core.fetchCompletions() { continue }
                 return nil
+            }
+            if entry.flags & (CURING_CQE_F_MORE | CURING_CQE_F_SKIP | CURING_CQE_F_32) == 0 {
+                core.completions.consume()
+            } else if core.consumeUnusual(entry) {
+                continue
             }
             guard let slot = core.table.slot(for: entry.user_data) else {
                 core.noteUnknown(entry)
                 continue
             }
-            if entry.flags & CURING_CQE_F_MORE != 0 { core.beginEvent(of: slot) }
             // SAFETY: `prepare` stored a tag of this ring's type there.
             let tag = unsafe (slot.base + SlotLayout.tagOffset(Tag.self)).assumingMemoryBound(to: Tag.self).pointee
             return Completion(
@@ -163,11 +167,19 @@ public struct Ring<Tag: BitwiseCopyable>: ~Copyable {
 }
 
 extension RingCore {
-    /// Counts a completion with more to come.
-    @inlinable @inline(__always)
-    mutating func beginEvent(of slot: Slot) {
-        completions.extraCount &+= 1
-        table.beginEvent(of: slot)
+    /// Takes an entry with flags that most do not have from the queue: with more to come, larger than others, or a filler.
+    ///
+    /// One test on the hot path stands for all three.
+    ///
+    /// - Returns: Whether it was a filler, which says nothing.
+    @usableFromInline @inline(never)
+    mutating func consumeUnusual(_ entry: curing_cqe) -> Bool {
+        if completions.consumeWithFlags(entry.flags) { return true }
+        if entry.flags & CURING_CQE_F_MORE != 0, let slot = table.slot(for: entry.user_data) {
+            completions.extraCount &+= 1
+            table.beginEvent(of: slot)
+        }
+        return false
     }
 
     /// Counts a completion that is of no operation in flight.

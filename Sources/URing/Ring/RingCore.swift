@@ -43,7 +43,13 @@ struct RingCore: ~Copyable {
             missing.formUnion(flags.subtracting(flagsToTry))
             flags = flagsToTry
         }
-        let table = InFlightTable(tag: tag, identity: curing_next_ring_identity(), firstGeneration: firstGeneration)
+        let table: InFlightTable
+        do throws(Errno) {
+            table = try InFlightTable(tag: tag, identity: curing_next_ring_identity(), firstGeneration: firstGeneration)
+        } catch {
+            unsafe curing_ring_destroy(&ring)
+            throw RingSetupError(errno: error, cause: .addressSpaceLimit)
+        }
         submissions = unsafe SubmissionQueue(ring)
         completions = unsafe CompletionQueue(ring)
         self.table = table

@@ -16,6 +16,8 @@ public struct RingSetupError: Error, CustomStringConvertible, Sendable {
         case forbidden
         /// The limit on locked memory is too low for this kernel.
         case lockedMemoryLimit
+        /// The process may not have the addresses that the ring's table of operations needs.
+        case addressSpaceLimit
         /// The process or the system has too many files open.
         case tooManyDescriptors
         /// The number of entries is zero or more than the kernel allows.
@@ -43,6 +45,8 @@ public struct RingSetupError: Error, CustomStringConvertible, Sendable {
             case .forbidden:
                 "this process may not use io_uring; a seccomp filter (container runtimes have one) or a security module is the likely cause"
             case .lockedMemoryLimit: "the limit on locked memory (ulimit -l) is too low; kernels before 5.12 count rings against it"
+            case .addressSpaceLimit:
+                "the process may not reserve 16 MiB of addresses more; the likely cause is a limit (ulimit -v)"
             case .tooManyDescriptors: "too many files are open (ulimit -n)"
             case .entryCount(let count):
                 "a ring cannot have \(count) entries; the kernel takes 1 to 32768, and rounds up to a power of two"

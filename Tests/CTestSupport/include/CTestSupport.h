@@ -26,6 +26,9 @@ int32_t test_forbid_rings(int32_t error);
 /// Sets the limit on open descriptors. Returns 0 or a negative errno.
 int32_t test_limit_descriptors(uint64_t limit);
 
+/// Sets the limit on the bytes of addresses that the process may have mapped. Returns 0 or a negative errno.
+int32_t test_limit_addresses(uint64_t byte_count);
+
 /// Makes a listening Unix stream socket with an abstract name that the kernel chooses. Returns the descriptor or a negative errno.
 int32_t test_listen(void);
 

@@ -114,6 +114,28 @@ import Testing
         }
     }
 
+    @Test func aRingMakesDoWithFewAddresses() async {
+        await #expect(processExitsWith: .success) {
+            precondition(test_limit_addresses(UInt64(mappedByteCount() + (64 << 20))) == 0)
+            var ring = try Ring<Int>(entries: 8)
+            for tag in 0..<10_000 { try ring.prepare(Timeout(after: .seconds(3600)), tag: tag) }
+            try ring.submit()
+            precondition(ring.inFlightCount == 10_000)
+        }
+    }
+
+    @Test func tooFewAddressesAreNamed() async {
+        await #expect(processExitsWith: .success) {
+            precondition(test_limit_addresses(UInt64(mappedByteCount() + (8 << 20))) == 0)
+            do throws(RingSetupError) {
+                _ = try Ring<Int>(entries: 8)
+                fatalError("there is no room for the table")
+            } catch {
+                precondition(error.errno == .noMemory && error.cause == .addressSpaceLimit && error.description.contains("ulimit -v"))
+            }
+        }
+    }
+
     @Test func theProbeKnowsWhatTheKernelHas() throws {
         let ring = try Ring<Int>(entries: 8)
         let probe = try ring.probe()

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import CTestSupport
+import Foundation
 import Glibc
 import SystemPackage
 import Testing
@@ -34,6 +35,12 @@ func onAnotherThread(_ body: () -> Void) {
         precondition(status == 0, "no thread")
         pthread_join(thread, nil)
     }
+}
+
+/// How many bytes of addresses the process has mapped.
+func mappedByteCount() -> Int {
+    let pages = try? String(contentsOfFile: "/proc/self/statm", encoding: .utf8).prefix { $0 != " " }
+    return (pages.flatMap { Int($0) } ?? 0) * sysconf(Int32(_SC_PAGESIZE))
 }
 
 /// Which file a descriptor's number means now, if any.
