@@ -117,12 +117,40 @@ struct CompletionCore: ~Copyable {
             "Take or drop the earlier completions of a multishot operation before its last one.")
     }
 
+    /// The last completion is the one without `F_MORE`, whatever its result; before it the kernel still has the operation's memory.
+    @inlinable @inline(__always)
+    func expectLast() {
+        require(
+            !entry.flags.contains(.more), "More completions of this operation are to come; it has to be a multishot operation.")
+    }
+
+    /// Whether the completion is of a ring with this table.
+    @inlinable @inline(__always)
+    func isOf(_ other: InFlightTable) -> Bool {
+        unsafe table.state == other.state
+    }
+
+    /// Has the caller look at the operation in its place, which it keeps under a new generation.
+    @inlinable @inline(__always)
+    consuming func again<Op: Operation & ~Copyable>(
+        _: Op.Type, payloadOffset: Int, _ body: (inout Op, consuming Result<Op.Success, Errno>) throws -> Void
+    ) throws -> Slot {
+        expectNoneOutstanding()
+        let (slot, table, entry) = (slot, table, entry)
+        discard self
+        do {
+            try table.again(Op.self, slot: slot, payloadOffset: payloadOffset, entry: entry, body)
+        } catch {
+            table.discard(slot)
+            throw error
+        }
+        return slot
+    }
+
     /// Ends the operation: moves it out and frees its slot.
     @inlinable @inline(__always)
     consuming func finish<Op: Operation & ~Copyable>(_: Op.Type, payloadOffset: Int) -> Completed<Op> {
-        // The last completion is the one without F_MORE, whatever its result; before it the kernel still has the operation's memory.
-        require(
-            !entry.flags.contains(.more), "More completions of this operation are to come; it has to be a multishot operation.")
+        expectLast()
         let (slot, table, entry) = (slot, table, entry)
         discard self
         return table.finish(Op.self, slot: slot, payloadOffset: payloadOffset, entry: entry)

@@ -66,6 +66,21 @@ extension InFlightTable {
         return Completed(operation: operation, result: result, entry: entry)
     }
 
+    /// Moves an operation whose last completion was taken on to the next generation, in its place, after `body` has had it and its result.
+    @inlinable @inline(__always)
+    func again<Op: Operation & ~Copyable>(
+        _: Op.Type, slot: Slot, payloadOffset: Int, entry: CompletionEntry,
+        _ body: (inout Op, consuming Result<Op.Success, Errno>) throws -> Void
+    ) throws {
+        // SAFETY: as in `finish`, but the operation stays where it is; `body` has it exclusively, because no completion of it is left.
+        let payload = unsafe payload(Op.self, of: slot, offset: payloadOffset, capacity: SlotLayout.capacity(payloadOffset: payloadOffset))
+        let kernelData = unsafe (payload + PayloadLayout.kernelDataOffset(Op.self)).assumingMemoryBound(to: Op.KernelData.self)
+        let operation = unsafe payload.assumingMemoryBound(to: Op.self)
+        let result = unsafe operation.pointee.complete(entry, kernelData: kernelData.pointee)
+        try unsafe body(&operation.pointee, result)
+        unsafe slot.header.pointee.userData = UserData.nextGeneration(after: slot.header.pointee.userData)
+    }
+
     /// Takes one event of an operation that goes on.
     @inlinable @inline(__always)
     func `continue`<Op: Operation & ~Copyable>(

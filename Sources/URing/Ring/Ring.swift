@@ -57,21 +57,41 @@ public struct Ring<Tag: BitwiseCopyable>: ~Copyable {
     @inlinable @inline(__always) @discardableResult
     public mutating func prepare<Op: Operation & ~Copyable>(_ operation: consuming Op, tag: Tag) throws(Errno) -> Token<Op> {
         if core.submissions.isFull { try core.makeRoom() }
-        let slot = core.table.insert(operation, tag: tag)
-        // SAFETY: the entry is behind the published tail. The operation has its final address, and stays there until its
-        // last completion is taken.
-        let entry = unsafe core.submissions.nextEntry()
-        let offset = SlotLayout.payloadOffset(Tag.self)
-        let payload = unsafe core.table.payload(
-            Op.self, of: slot, offset: offset, capacity: SlotLayout.capacity(payloadOffset: offset))
-        let kernelData = unsafe (payload + PayloadLayout.kernelDataOffset(Op.self)).assumingMemoryBound(to: Op.KernelData.self)
-        let identity = core.table.identity
-        unsafe payload.assumingMemoryBound(to: Op.self).pointee.encode(
-            into: SubmissionEntry(entry, ringIdentity: identity), kernelData: kernelData)
-        let userData = unsafe slot.header.pointee.userData
-        unsafe entry.pointee.user_data = userData
-        core.submissions.tail &+= 1
-        return Token(any: AnyToken(userData: userData, ringIdentity: identity))
+        return core.enqueue(Op.self, in: core.table.insert(operation, tag: tag), payloadOffset: SlotLayout.payloadOffset(Tag.self))
+    }
+
+    /// Prepares an operation that has ended once more, with its tag, without moving it.
+    ///
+    /// The operation stays where it lies in the ring, so this costs about half of taking it and preparing it again.
+    ///
+    /// ```swift
+    /// try ring.prepareAgain(completion, as: Read<Buffer>.self) { read, result in
+    ///     byteCount += try result.get()
+    ///     read.position = .offset(next)
+    /// }
+    /// ```
+    ///
+    /// - Parameters:
+    ///   - completion: The operation's last completion. To decide by its result whether to prepare it again, look at
+    ///     ``Completion/entry`` beforehand.
+    ///   - type: The operation's type.
+    ///   - body: Looks at the operation and its result, and may change it, before it is encoded. When it throws, the operation is dropped.
+    /// - Returns: The operation's new name; the old one names nothing any more.
+    /// - Throws: What `body` throws, or what ``prepare(_:tag:)`` does; the operation and its result are then dropped.
+    /// - Precondition: The completion is of this ring and of this type, the operation does not go on, and its earlier completions were
+    ///   taken or dropped.
+    @inlinable @inline(__always) @discardableResult
+    public mutating func prepareAgain<Op: Operation & ~Copyable>(
+        _ completion: consuming Completion<Tag>, as type: Op.Type,
+        changing body: (inout Op, consuming Result<Op.Success, Errno>) throws -> Void
+    ) throws -> Token<Op> {
+        let table = core.table
+        require(completion.core.isOf(table), "This completion is of another ring.")
+        completion.core.expect(Op.self)
+        completion.core.expectLast()
+        if core.submissions.isFull { try core.makeRoom() }
+        let slot = try completion.core.again(Op.self, payloadOffset: SlotLayout.payloadOffset(Tag.self), body)
+        return core.enqueue(Op.self, in: slot, payloadOffset: SlotLayout.payloadOffset(Tag.self))
     }
 
     /// How many operations can be prepared before the queue is full.
@@ -167,6 +187,26 @@ public struct Ring<Tag: BitwiseCopyable>: ~Copyable {
 }
 
 extension RingCore {
+    /// Writes the entry of an operation that lies in its slot.
+    ///
+    /// - Precondition: The queue is not full.
+    @inlinable @inline(__always)
+    mutating func enqueue<Op: Operation & ~Copyable>(_: Op.Type, in slot: Slot, payloadOffset: Int) -> Token<Op> {
+        // SAFETY: the entry is behind the published tail. The operation has its final address, and stays there until its
+        // last completion is taken.
+        let entry = unsafe submissions.nextEntry()
+        let payload = unsafe table.payload(
+            Op.self, of: slot, offset: payloadOffset, capacity: SlotLayout.capacity(payloadOffset: payloadOffset))
+        let kernelData = unsafe (payload + PayloadLayout.kernelDataOffset(Op.self)).assumingMemoryBound(to: Op.KernelData.self)
+        let identity = table.identity
+        unsafe payload.assumingMemoryBound(to: Op.self).pointee.encode(
+            into: SubmissionEntry(entry, ringIdentity: identity), kernelData: kernelData)
+        let userData = unsafe slot.header.pointee.userData
+        unsafe entry.pointee.user_data = userData
+        submissions.tail &+= 1
+        return Token(any: AnyToken(userData: userData, ringIdentity: identity))
+    }
+
     /// Takes an entry with flags that most do not have from the queue: with more to come, larger than others, or a filler.
     ///
     /// One test on the hot path stands for all three.

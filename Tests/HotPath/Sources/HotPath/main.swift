@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The measured loops: batches of 32, one system call each.
-// Usage: hot-path control|nop <count> | hot-path read <count> <file of at least 128 KiB>
+// Usage: hot-path control|nop <count> | hot-path read|read-again <count> <file of at least 128 KiB>
 
 import SystemPackage
 import URing
@@ -67,10 +67,35 @@ func read(count: Int, path: FilePath) throws -> Int {
     }
 }
 
+/// The same reads, prepared again where they lie.
+func readAgain(count: Int, path: FilePath) throws -> Int {
+    var ring = try Ring<UInt64>(entries: batch)
+    let file = try Descriptor(opening: path)
+    for slot in 0..<batch {
+        try ring.prepare(Read(file, into: Buffer(byteCapacity: block), at: .offset(UInt64(slot * block))), tag: UInt64(slot))
+    }
+    var sum = 0
+    var remaining = count - batch
+    while true {
+        try ring.submit(waitingFor: batch)
+        let isLast = remaining <= 0
+        while let completion = ring.nextCompletion() {
+            if isLast {
+                sum &+= try completion.take(Read<Buffer>.self).result.get()
+            } else {
+                try ring.prepareAgain(completion, as: Read<Buffer>.self) { _, result in sum &+= try result.get() }
+            }
+        }
+        if isLast { return sum }
+        remaining -= batch
+    }
+}
+
 let arguments = Array(CommandLine.arguments.dropFirst())
 switch (arguments.first, arguments.dropFirst().first.flatMap { Int($0) }) {
 case ("control", let count?): print(control(count: count))
 case ("nop", let count?): print(try nop(count: count))
 case ("read", let count?) where arguments.count == 3: print(try read(count: count, path: FilePath(arguments[2])))
-default: fatalError("usage: hot-path control|nop <count> | hot-path read <count> <file>")
+case ("read-again", let count?) where arguments.count == 3: print(try readAgain(count: count, path: FilePath(arguments[2])))
+default: fatalError("usage: hot-path control|nop <count> | hot-path read|read-again <count> <file>")
 }
