@@ -90,6 +90,11 @@ sanitize: liburing ## Run the tests under the address and the thread sanitizer
 	ASAN_OPTIONS=detect_leaks=0 Scripts/run-tests.sh --sanitize=address --scratch-path .build-asan
 	Scripts/run-tests.sh --sanitize=thread --scratch-path .build-tsan
 
+# Every case is a build: it takes half an hour or more, so `check` leaves it out.
+.PHONY: sabotage
+sabotage: liburing ## Check that tests fail without the code they cover
+	Scripts/sabotage.sh
+
 .PHONY: clean
 clean: ## Remove everything that was built
 	rm -rf .build .build-* Examples/.build Benchmarks/.build Tests/*/.build

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 # Checks that the README's program is the one that is built, that every link between the documents leads somewhere, and that every test
-# and case which Docs/Safety.md names is there.
+# and case which Docs/Safety.md or a case of Tests/Sabotage names is there.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -21,7 +21,7 @@ for document in *.md Docs/*.md; do
     done < <(grep -oE '\]\([^)]+\)' "$document" | sed -E 's/^\]\((.*)\)$/\1/' | grep -vE '^(https?:|#)' || true)
 done
 
-# The last column of the tables: Suite.test, or a case of what must not compile.
+# The last column of Docs/Safety.md's tables, and what the cases of Tests/Sabotage say: Suite.test, or a case of what must not compile.
 while IFS= read -r name; do
     case $name in
         *.*)
@@ -30,6 +30,9 @@ while IFS= read -r name; do
             [ -n "$files" ] && grep -qE "func ${name#*.}\\b" $files
             ;;
         *) [ -e "Tests/MustNotCompile/$name.swift" ] ;;
-    esac || { echo "error: Docs/Safety.md names $name, which is not there" >&2; failed=1; }
-done < <(awk -F ' [|]' '/^[|]/ { print $(NF - 1) }' Docs/Safety.md | grep -oE '`[^`]+`' | tr -d '`' | sort -u)
+    esac || { echo "error: Docs/Safety.md or Tests/Sabotage names $name, which is not there" >&2; failed=1; }
+done < <({
+    awk -F ' [|]' '/^[|]/ { print $(NF - 1) }' Docs/Safety.md | grep -oE '`[^`]+`' | tr -d '`'
+    sed -n 's/^fails: *//p' Tests/Sabotage/*.patch | tr ', ' '\n\n' | sed '/^$/d'
+} | sort -u)
 exit "$failed"

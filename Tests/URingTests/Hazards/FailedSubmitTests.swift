@@ -81,6 +81,7 @@ import Testing
             var error: Errno?
             onAnotherThread { error = failure(of: &ring) }
             #expect(error == .fileExists)
+            #expect(ledger.aliveCount == 1 && pipe.first.isHeld)
         }
         #expect(ledger.isSettled && !pipe.first.isHeld)
     }
