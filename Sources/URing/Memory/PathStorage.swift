@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import CURing
-import Glibc
 import SystemPackage
 
 /// A path in memory of its own, as the kernel reads it: its bytes and a NUL.
@@ -23,8 +22,7 @@ public struct PathStorage: ~Copyable, @unchecked Sendable {
         let count = path.length
         let memory = UnsafeMutablePointer<CChar>.allocate(capacity: count + 1)
         unsafe path.withPlatformString { source in
-            // SAFETY: a file path has `length` bytes and a NUL behind them.
-            require(unsafe strlen(source) == count, "A path with a NUL in it names no file; use PathStorage(validating:) to check.")
+            // SAFETY: a file path has `length` bytes, none of them NUL, and a NUL behind them.
             unsafe memory.initialize(from: source, count: count + 1)
         }
         unsafe characters = unsafe memory

@@ -22,6 +22,15 @@ import Testing
         }
     }
 
+    @Test(arguments: [0, -1, (1 << 20) + 1]) func sizesThatCannotBeTrap(count: Int) async {
+        expectSentence(
+            "A ring's file table has from 1 to 1048576 slots.",
+            of: await #expect(processExitsWith: .failure, observing: [\.standardErrorContent]) { [count] in
+                var ring = try Ring<Int>(entries: 8)
+                _ = try ring.makeFileTable(count: count)
+            })
+    }
+
     @Test func aConnectionInASlotReceivesAndSends() throws {
         var ring = try Ring<Int>(entries: 8)
         let table = try ring.makeFileTable(count: 4)

@@ -248,6 +248,21 @@ import Testing
         table.orphan()
     }
 
+    @Test func fullOrWithATagTooLargeItTraps() async {
+        expectSentence(
+            "More operations are in flight than the ring has addresses for",
+            of: await #expect(processExitsWith: .failure, observing: [\.standardErrorContent]) {
+                precondition(test_limit_addresses(UInt64(mappedByteCount() + (40 << 20))) == 0)
+                let table = try InFlightTable(tag: Int.self, identity: 1)
+                for number in 0..<300_000 { _ = table.insert(Nop(), tag: number) }
+            })
+        expectSentence(
+            "A tag is the size of a word or two; this one is too large.",
+            of: await #expect(processExitsWith: .failure, observing: [\.standardErrorContent]) {
+                _ = try InFlightTable(tag: InlineArray<70000, UInt8>.self, identity: 1)
+            })
+    }
+
     @Test func aBoxIsReused() throws {
         let table = try InFlightTable(tag: Int.self, identity: 1)
         let ledger = Ledger()

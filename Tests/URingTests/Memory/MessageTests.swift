@@ -94,6 +94,25 @@ import Testing
 
     @Test func trapsOnMisuse() async {
         expectSentence(
+            "A message can carry no more than 253 descriptors.",
+            of: await #expect(processExitsWith: .failure, observing: [\.standardErrorContent]) {
+                var message = Message(controlByteCapacity: 1 << 14)
+                for _ in 0...253 { message.appendDescriptor(UnownedDescriptor.standardInput) }
+            })
+        expectSentence(
+            "A direct descriptor cannot be sent; install it as a normal one first.",
+            of: await #expect(processExitsWith: .failure, observing: [\.standardErrorContent]) {
+                var ring = try Ring<Int>(entries: 8)
+                let table = try ring.makeFileTable(count: 4)
+                var message = Message(controlByteCapacity: 100)
+                message.appendDescriptor(DirectDescriptor(received: 3, in: table.state))
+            })
+        expectSentence(
+            "The payload of a control message can have from 0 bytes to 1 MiB.",
+            of: await #expect(processExitsWith: .failure, observing: [\.standardErrorContent]) {
+                _ = Message.controlByteCount(forPayload: -1)
+            })
+        expectSentence(
             "A message can have from 1 to 1024 buffers.",
             of: await #expect(processExitsWith: .failure, observing: [\.standardErrorContent]) { _ = Message(segmentCapacity: 0) })
         expectSentence(

@@ -160,6 +160,21 @@ import Testing
             })
     }
 
+    @Test func droppingACompletionWithMoreToComeTraps() async {
+        expectSentence(
+            "This raw operation completes more than once; prepare it as a RawMultishot.",
+            of: await #expect(processExitsWith: .failure, observing: [\.standardErrorContent]) {
+                let counter = try eventCounter()
+                try signal(counter)
+                var ring = try Ring<Int>(entries: 8)
+                var poll = RawEntry(.pollAdd)
+                poll.length = CURING_POLL_ADD_MULTI
+                poll.operationFlags = PollEvents.input.rawValue
+                try ring.prepare(unsafe RawOperation(poll, on: counter, owning: ()), tag: 0)
+                drop(try ring.nextCompletionWaiting())
+            })
+    }
+
     /// A read as URing would encode it, by hand.
     @unsafe private func rawRead(from file: borrowing Descriptor, into buffer: consuming Buffer) -> RawOperation<Buffer> {
         var entry = RawEntry(.read)

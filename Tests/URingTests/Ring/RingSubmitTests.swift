@@ -51,6 +51,22 @@ import Testing
         #expect(isEmpty)
     }
 
+    @Test func waitingForANegativeNumberTraps() async {
+        expectSentence(
+            "A ring cannot wait for a negative number of completions.",
+            of: await #expect(processExitsWith: .failure, observing: [\.standardErrorContent]) {
+                var ring = try Ring<Int>(entries: 8)
+                try ring.submit(waitingFor: -1)
+            })
+        expectSentence(
+            "A ring cannot wait for a negative number of completions.",
+            of: await #expect(processExitsWith: .failure, observing: [\.standardErrorContent]) {
+                var ring = try Ring<Int>(entries: 8)
+                try ring.prepare(Nop(), tag: 0)
+                try ring.submit(waitingFor: -1)
+            })
+    }
+
     @Test func aWaitCountsWhatIsReady() throws {
         var ring = try Ring<Int>(entries: 8)
         for tag in 0..<4 { try ring.prepare(Nop(), tag: tag) }
