@@ -13,6 +13,7 @@ limits="
 nop   64000 192000  72    -
 read  32000  96000 145    -
 read-again 32000 96000 105 -
+read-fixed 32000 96000 120 -
 "
 
 Scripts/ensure-liburing.sh

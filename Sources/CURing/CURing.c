@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -979,4 +980,11 @@ uint32_t curing_next_ring_identity(void) {
 
 int curing_pipe(int32_t *pair, int32_t flags) {
     return pipe2(pair, flags) == 0 ? 0 : -errno;
+}
+
+int64_t curing_locked_memory_limit(void) {
+    struct rlimit limits;
+    if (getrlimit(RLIMIT_MEMLOCK, &limits) != 0 || limits.rlim_cur == RLIM_INFINITY)
+        return -1;
+    return (int64_t)limits.rlim_cur;
 }

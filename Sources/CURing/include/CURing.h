@@ -986,4 +986,7 @@ uint32_t curing_next_ring_identity(void);
 /// Is pipe2(2), which Swift's Glibc module does not have; returns 0 or a negative errno.
 int curing_pipe(int32_t *pair, int32_t flags);
 
+/// The limit on locked memory in bytes (RLIMIT_MEMLOCK, which Swift's Glibc module does not have), or -1 when there is none.
+int64_t curing_locked_memory_limit(void);
+
 #endif

@@ -14,6 +14,8 @@ enum UserData {
         case operation = 1
         /// An entry the ring wrote for itself; its completion is nobody's.
         case ringInternal = 2
+        /// A registered resource that the kernel has let go of; no entry stands for it.
+        case release = 3
         /// User data that URing did not make.
         case foreign = 15
     }
@@ -34,6 +36,9 @@ enum UserData {
     static func isRingInternal(_ userData: UInt64) -> Bool {
         userData & kindMask == Kind.ringInternal.rawValue
     }
+
+    /// The tag of registered buffers: what the kernel says when it has let go of one.
+    static let bufferRelease = Kind.release.rawValue
 
     /// The bits that hold the offset of a slot, in a table of so many bytes, which is a power of two.
     static func offsetMask(tableByteCount: Int) -> UInt64 {

@@ -48,64 +48,6 @@ public struct Buffer: ~Copyable, @unchecked Sendable, ByteSource, ByteDestinatio
     deinit {
         unsafe base.deallocate()
     }
-
-    /// The initialised bytes.
-    @inlinable
-    public var bytes: RawSpan {
-        @_lifetime(borrow self)
-        get {
-            let span = unsafe RawSpan(_unsafeStart: base, byteCount: count)
-            return unsafe _overrideLifetime(span, borrowing: self)
-        }
-    }
-
-    /// The initialised bytes, to be changed in place.
-    @inlinable
-    public var mutableBytes: MutableRawSpan {
-        @_lifetime(&self)
-        mutating get {
-            let span = unsafe MutableRawSpan(_unsafeStart: base, byteCount: count)
-            return unsafe _overrideLifetime(span, mutating: &self)
-        }
-    }
-
-    /// How many bytes can be appended.
-    @inlinable
-    public var freeCapacity: Int { byteCapacity - count }
-
-    /// Copies bytes behind the initialised ones.
-    ///
-    /// - Precondition: They fit.
-    public mutating func append(_ bytes: RawSpan) {
-        require(bytes.byteCount <= freeCapacity, "The bytes do not fit into the rest of the buffer.")
-        // SAFETY: the bytes fit behind `count`, and a span cannot overlap uninitialised memory.
-        unsafe bytes.withUnsafeBytes { source in
-            if let start = source.baseAddress { unsafe (base + count).copyMemory(from: start, byteCount: source.count) }
-        }
-        initializedCount += bytes.byteCount
-    }
-
-    /// Appends copies of one byte.
-    ///
-    /// - Precondition: They fit.
-    public mutating func append(repeating byte: UInt8, count additional: Int) {
-        require(additional >= 0 && additional <= freeCapacity, "The bytes do not fit into the rest of the buffer.")
-        _ = unsafe (base + count).initializeMemory(as: UInt8.self, repeating: byte, count: additional)
-        initializedCount += additional
-    }
-
-    /// Forgets the bytes from `count` on.
-    ///
-    /// - Precondition: So many are initialised.
-    public mutating func truncate(to count: Int) {
-        require(count >= 0 && count <= self.count, "A buffer can be truncated only to fewer bytes than it has.")
-        initializedCount = count
-    }
-
-    /// The initialised bytes as an array.
-    public func copyBytes() -> [UInt8] {
-        unsafe [UInt8](kernelBytes)
-    }
 }
 
 extension Buffer {

@@ -1,9 +1,41 @@
 // SPDX-License-Identifier: Apache-2.0
 
+/// Memory that an operation can own.
+///
+/// The type of the memory chooses how an operation is encoded: with ``isRegistered``, a ``Read`` is an `IORING_OP_READ_FIXED` and names the
+/// registered buffer. Memory of the process's own needs neither requirement. A type that wraps a ``RegisteredSlice`` passes
+/// both on; a wrong index costs an `EFAULT`, because the kernel compares every address with the registered buffer's.
+public protocol OperationMemory: ~Copyable {
+    /// Whether all values of the type are parts of registered buffers.
+    static var isRegistered: Bool { get }
+
+    /// The registered buffer that the memory is part of, by its slot on the ring that the entry is of.
+    borrowing func registeredIndex(for entry: borrowing SubmissionEntry) -> UInt16
+}
+
+extension OperationMemory where Self: ~Copyable {
+    /// False: the kernel does not know the memory beforehand.
+    @inlinable public static var isRegistered: Bool {
+        @inline(__always) get { false }
+    }
+
+    /// No slot.
+    @inlinable @inline(__always)
+    public borrowing func registeredIndex(for entry: borrowing SubmissionEntry) -> UInt16 { .max }
+}
+
+extension SubmissionEntry {
+    /// Names the registered buffer that memory is part of, if its type is of such memory.
+    @inlinable @inline(__always)
+    public func setRegistration<Memory: OperationMemory & ~Copyable>(of memory: borrowing Memory) {
+        if Memory.isRegistered { bufferIndex = memory.registeredIndex(for: self) }
+    }
+}
+
 /// A value whose bytes the kernel may read, for ``Write``, ``Send`` and the like.
 ///
 /// While an operation with the value is in flight, the value lies at one address and nobody mutates it.
-public protocol ByteSource: ~Copyable {
+public protocol ByteSource: OperationMemory, ~Copyable {
     /// The bytes, from the first to the last that is initialised.
     ///
     /// The value owns the memory: it must stay where it is, unchanged, until the value is mutated, moved or destroyed.
@@ -15,7 +47,7 @@ public protocol ByteSource: ~Copyable {
 /// A value with room that the kernel may write to, for ``Read``, ``Receive`` and the like.
 ///
 /// While an operation with the value is in flight, the value lies at one address and nobody else accesses its memory.
-public protocol ByteDestination: ~Copyable {
+public protocol ByteDestination: OperationMemory, ~Copyable {
     /// All of the room, initialised or not.
     ///
     /// The value alone owns the memory: it must stay where it is until the value is mutated, moved or destroyed.

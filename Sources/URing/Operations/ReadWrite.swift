@@ -65,10 +65,10 @@ public struct FilePosition: RawRepresentable, Sendable, Hashable, ExpressibleByI
 ///
 /// The result is how many bytes were read, 0 at the end of the file; the memory's count is then where they end.
 ///
-/// - Requires: Linux 5.6, `IORING_OP_READ`.
+/// - Requires: Linux 5.6, `IORING_OP_READ`. Into a ``RegisteredSlice``, Linux 5.13, `IORING_OP_READ_FIXED`.
 /// - Important: The kernel writes to the memory until the completion.
 ///
-/// The liburing function is `io_uring_prep_read`; see `io_uring_prep_read(3)`, `read(2)`.
+/// The liburing function is `io_uring_prep_read`, or `io_uring_prep_read_fixed`; see `io_uring_prep_read(3)`, `read(2)`.
 @frozen
 public struct Read<Memory: ByteDestination & ~Copyable>: SingleShotOperation, ~Copyable {
     /// The file, kept open until the operation is done.
@@ -107,13 +107,13 @@ public struct Read<Memory: ByteDestination & ~Copyable>: SingleShotOperation, ~C
         self.flags = flags
     }
 
-    @inlinable public static var opcode: Opcode { .read }
+    @inlinable public static var opcode: Opcode { Memory.isRegistered ? .readFixed : .read }
 
-    @inlinable public static var minimumKernel: KernelVersion { KernelVersion(5, 6) }
+    @inlinable public static var minimumKernel: KernelVersion { Memory.isRegistered ? KernelVersion(5, 13) : KernelVersion(5, 6) }
 
     @inlinable @inline(__always)
     @unsafe public mutating func encode(into entry: borrowing SubmissionEntry, kernelData: UnsafeMutablePointer<NoKernelData>) {
-        entry.opcode = .read
+        entry.opcode = Read.opcode
         entry.setFile(file)
         entry.offset = position.rawValue
         // Once more, because the fields may have been changed since the operation was made.
@@ -123,6 +123,7 @@ public struct Read<Memory: ByteDestination & ~Copyable>: SingleShotOperation, ~C
         // SAFETY: the memory is the operation's own, and the operation has its final address; `start` is inside, which slicing does not
         // check in optimised code.
         unsafe entry.setBytes(UnsafeRawBufferPointer(rebasing: memory.kernelRoom[start...]))
+        entry.setRegistration(of: memory)
         entry.operationFlags = flags.rawValue
     }
 
@@ -138,10 +139,10 @@ public struct Read<Memory: ByteDestination & ~Copyable>: SingleShotOperation, ~C
 ///
 /// The result is how many bytes were written, possibly fewer than given.
 ///
-/// - Requires: Linux 5.6, `IORING_OP_WRITE`.
+/// - Requires: Linux 5.6, `IORING_OP_WRITE`. From a ``RegisteredSlice``, Linux 5.13, `IORING_OP_WRITE_FIXED`.
 /// - Important: The kernel reads the memory until the completion.
 ///
-/// The liburing function is `io_uring_prep_write`; see `io_uring_prep_write(3)`, `write(2)`.
+/// The liburing function is `io_uring_prep_write`, or `io_uring_prep_write_fixed`; see `io_uring_prep_write(3)`, `write(2)`.
 @frozen
 public struct Write<Memory: ByteSource & ~Copyable>: SingleShotOperation, ~Copyable {
     /// The file, kept open until the operation is done.
@@ -178,13 +179,13 @@ public struct Write<Memory: ByteSource & ~Copyable>: SingleShotOperation, ~Copya
         self.flags = flags
     }
 
-    @inlinable public static var opcode: Opcode { .write }
+    @inlinable public static var opcode: Opcode { Memory.isRegistered ? .writeFixed : .write }
 
-    @inlinable public static var minimumKernel: KernelVersion { KernelVersion(5, 6) }
+    @inlinable public static var minimumKernel: KernelVersion { Memory.isRegistered ? KernelVersion(5, 13) : KernelVersion(5, 6) }
 
     @inlinable @inline(__always)
     @unsafe public mutating func encode(into entry: borrowing SubmissionEntry, kernelData: UnsafeMutablePointer<NoKernelData>) {
-        entry.opcode = .write
+        entry.opcode = Write.opcode
         entry.setFile(file)
         entry.offset = position.rawValue
         // SAFETY: the memory is the operation's own, and the operation has its final address; `start` is inside, which slicing does not
@@ -193,6 +194,7 @@ public struct Write<Memory: ByteSource & ~Copyable>: SingleShotOperation, ~Copya
         // Once more, because the fields may have been changed since the operation was made.
         require(start >= 0 && start <= bytes.count, "A write must start within the initialised bytes.")
         unsafe entry.setBytes(UnsafeRawBufferPointer(rebasing: bytes[start...]))
+        entry.setRegistration(of: memory)
         entry.operationFlags = flags.rawValue
     }
 

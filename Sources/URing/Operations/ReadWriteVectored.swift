@@ -9,16 +9,17 @@ import SystemPackage
 /// The result is how many bytes were read, 0 at the end of the file. The buffers before the last byte read are then full, those behind
 /// it empty.
 ///
-/// - Requires: Linux 5.1, `IORING_OP_READV`; ``FilePosition/current`` Linux 5.6.
+/// - Requires: Linux 5.1, `IORING_OP_READV`; ``FilePosition/current`` Linux 5.6. Into slices of a registered buffer, Linux 6.15,
+///   `IORING_OP_READV_FIXED`.
 /// - Important: The kernel writes to the buffers until the completion; it has its own copy of their list once the entry is consumed.
 ///
-/// The liburing function is `io_uring_prep_readv2`; see `io_uring_prep_readv2(3)`, `preadv2(2)`.
+/// The liburing function is `io_uring_prep_readv2`, or `io_uring_prep_readv_fixed`; see `io_uring_prep_readv2(3)`, `preadv2(2)`.
 @frozen
-public struct ReadVectored: SingleShotOperation, ~Copyable {
+public struct ReadVectored<Element: ByteDestination & ~Copyable>: SingleShotOperation, ~Copyable {
     /// The file, kept open until the operation is done.
     public var file: FileHold
     /// Where the bytes go.
-    public var buffers: BufferVector
+    public var buffers: MemoryVector<Element>
     /// Where in the buffers they begin, counted from the start of the first.
     public var start: Int
     /// Where in the file they begin.
@@ -38,8 +39,8 @@ public struct ReadVectored: SingleShotOperation, ~Copyable {
     ///   from the end of the file.
     @inlinable @inline(__always)
     public init(
-        _ file: borrowing some FileResource & ~Copyable, into buffers: consuming BufferVector, at position: FilePosition = .current,
-        startingAt start: Int = 0, flags: TransferFlags = []
+        _ file: borrowing some FileResource & ~Copyable, into buffers: consuming MemoryVector<Element>,
+        at position: FilePosition = .current, startingAt start: Int = 0, flags: TransferFlags = []
     ) {
         require(
             start >= 0 && start <= buffers.initializedByteCount, "A read must start within the initialised bytes, or right behind them.")
@@ -51,13 +52,13 @@ public struct ReadVectored: SingleShotOperation, ~Copyable {
         self.flags = flags
     }
 
-    @inlinable public static var opcode: Opcode { .readVectored }
+    @inlinable public static var opcode: Opcode { Element.isRegistered ? .readVectoredFixed : .readVectored }
 
-    @inlinable public static var minimumKernel: KernelVersion { KernelVersion(5, 1) }
+    @inlinable public static var minimumKernel: KernelVersion { Element.isRegistered ? KernelVersion(6, 15) : KernelVersion(5, 1) }
 
     @inlinable @inline(__always)
     @unsafe public mutating func encode(into entry: borrowing SubmissionEntry, kernelData: UnsafeMutablePointer<NoKernelData>) {
-        entry.opcode = .readVectored
+        entry.opcode = ReadVectored.opcode
         entry.setFile(file)
         entry.offset = position.rawValue
         // Once more, because the fields may have been changed since the operation was made.
@@ -66,6 +67,7 @@ public struct ReadVectored: SingleShotOperation, ~Copyable {
         require(start < buffers.byteCapacity, "A read needs room: there is no buffer, or all are empty or full.")
         // SAFETY: the buffers and their list are the operation's own, and `start` is inside.
         unsafe entry.setList(buffers.kernelRoomList(startingAt: start))
+        entry.setRegistration(of: buffers)
         entry.operationFlags = flags.rawValue
     }
 
@@ -81,16 +83,17 @@ public struct ReadVectored: SingleShotOperation, ~Copyable {
 ///
 /// The result is how many bytes were written, possibly fewer than given.
 ///
-/// - Requires: Linux 5.1, `IORING_OP_WRITEV`; ``FilePosition/current`` Linux 5.6.
+/// - Requires: Linux 5.1, `IORING_OP_WRITEV`; ``FilePosition/current`` Linux 5.6. From slices of a registered buffer, Linux 6.15,
+///   `IORING_OP_WRITEV_FIXED`.
 /// - Important: The kernel reads the buffers until the completion; it has its own copy of their list once the entry is consumed.
 ///
-/// The liburing function is `io_uring_prep_writev2`; see `io_uring_prep_writev2(3)`, `pwritev2(2)`.
+/// The liburing function is `io_uring_prep_writev2`, or `io_uring_prep_writev_fixed`; see `io_uring_prep_writev2(3)`, `pwritev2(2)`.
 @frozen
-public struct WriteVectored: SingleShotOperation, ~Copyable {
+public struct WriteVectored<Element: ByteSource & ~Copyable>: SingleShotOperation, ~Copyable {
     /// The file, kept open until the operation is done.
     public var file: FileHold
     /// Where the bytes come from.
-    public var buffers: BufferVector
+    public var buffers: MemoryVector<Element>
     /// Where in the buffers' bytes they begin.
     public var start: Int
     /// Where in the file they go.
@@ -109,8 +112,8 @@ public struct WriteVectored: SingleShotOperation, ~Copyable {
     /// - Precondition: There is a buffer, and `start` is within the bytes.
     @inlinable @inline(__always)
     public init(
-        _ file: borrowing some FileResource & ~Copyable, from buffers: consuming BufferVector, at position: FilePosition = .current,
-        startingAt start: Int = 0, flags: TransferFlags = []
+        _ file: borrowing some FileResource & ~Copyable, from buffers: consuming MemoryVector<Element>,
+        at position: FilePosition = .current, startingAt start: Int = 0, flags: TransferFlags = []
     ) {
         require(buffers.count > 0, "A write needs at least one buffer.")
         require(start >= 0 && start <= buffers.byteCount, "A write must start within the initialised bytes.")
@@ -121,19 +124,20 @@ public struct WriteVectored: SingleShotOperation, ~Copyable {
         self.flags = flags
     }
 
-    @inlinable public static var opcode: Opcode { .writeVectored }
+    @inlinable public static var opcode: Opcode { Element.isRegistered ? .writeVectoredFixed : .writeVectored }
 
-    @inlinable public static var minimumKernel: KernelVersion { KernelVersion(5, 1) }
+    @inlinable public static var minimumKernel: KernelVersion { Element.isRegistered ? KernelVersion(6, 15) : KernelVersion(5, 1) }
 
     @inlinable @inline(__always)
     @unsafe public mutating func encode(into entry: borrowing SubmissionEntry, kernelData: UnsafeMutablePointer<NoKernelData>) {
-        entry.opcode = .writeVectored
+        entry.opcode = WriteVectored.opcode
         entry.setFile(file)
         entry.offset = position.rawValue
         // Once more, because the fields may have been changed since the operation was made.
         require(start >= 0 && start <= buffers.byteCount, "A write must start within the initialised bytes.")
         // SAFETY: the buffers and their list are the operation's own, and `start` is inside.
         unsafe entry.setList(buffers.kernelBytesList(startingAt: start))
+        entry.setRegistration(of: buffers)
         entry.operationFlags = flags.rawValue
     }
 

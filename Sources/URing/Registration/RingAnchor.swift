@@ -12,6 +12,8 @@ struct RingAnchor: BitwiseCopyable {
         /// The ring's descriptor, or -1 once the ring is closed.
         var descriptor: Int32
         var holdCount: Int32
+        /// Tagged buffers that have left their table and that the kernel still has.
+        var unreleasedBufferCount = 0
     }
 
     private let state: UnsafeMutablePointer<State>
@@ -37,11 +39,25 @@ struct RingAnchor: BitwiseCopyable {
         release()
     }
 
-    var isAlive: Bool { unsafe state.pointee.descriptor >= 0 }
+    var isAlive: Bool { descriptor != nil }
+
+    /// The ring's descriptor, or nil once the ring is closed.
+    var descriptor: Int32? {
+        let number = unsafe state.pointee.descriptor
+        return number >= 0 ? number : nil
+    }
+
+    /// Tagged buffers that have left their table and that the kernel still has; none once the ring is closed.
+    var unreleasedBufferCount: Int { isAlive ? unsafe state.pointee.unreleasedBufferCount : 0 }
+
+    /// Counts buffers that have left their table, or, with a negative count, that the kernel has let go of.
+    func noteUnreleasedBuffers(_ count: Int) {
+        unsafe state.pointee.unreleasedBufferCount += count
+    }
 
     /// Calls io_uring_register(2), or does nothing when the ring is gone: the kernel has then let go of the resource by itself.
     @unsafe func register(_ opcode: UInt32, _ argument: UnsafeMutableRawPointer?, count: UInt32) -> Int32 {
-        let descriptor = unsafe state.pointee.descriptor
-        return descriptor >= 0 ? unsafe curing_register(descriptor, opcode, argument, count) : 0
+        guard let descriptor else { return 0 }
+        return unsafe curing_register(descriptor, opcode, argument, count)
     }
 }

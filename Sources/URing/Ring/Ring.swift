@@ -229,6 +229,8 @@ extension RingCore {
         if !UserData.isRingInternal(entry.user_data) { completions.extraCount &+= 1 }
         if UserData.isOperation(entry.user_data) {
             table.noteStale()
+        } else if entry.user_data == UserData.bufferRelease {
+            anchor.noteUnreleasedBuffers(-1)
         } else {
             foreignCount += 1
         }

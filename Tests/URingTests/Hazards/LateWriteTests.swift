@@ -13,7 +13,7 @@ import Testing
     static let readByteCount = 1 << 20
 
     /// A file of the reads' size on a file system that reads around the page cache, and the same file opened for that.
-    private static func directFile(_ directory: TemporaryDirectory) throws -> Descriptor {
+    static func directFile(_ directory: TemporaryDirectory) throws -> Descriptor {
         let local = FilePath(FileManager.default.currentDirectoryPath).appending(".build")
         for folder in [directory.path, local] {
             let path = folder.appending("direct-\(UUID().uuidString)")
@@ -29,7 +29,7 @@ import Testing
     }
 
     /// Reads the file from end to end, so that reads queued at the device before are done.
-    private func pass(_ file: borrowing Descriptor, _ ring: inout Ring<Int>) throws {
+    func pass(_ file: borrowing Descriptor, _ ring: inout Ring<Int>) throws {
         var operation = Read(file, into: Buffer(byteCapacity: Self.readByteCount, alignment: 4096), at: 0)
         for index in 0..<4 {
             operation.position = .offset(UInt64(index * Self.readByteCount))

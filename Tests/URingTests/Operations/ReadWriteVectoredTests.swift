@@ -108,7 +108,7 @@ import Testing
     @Test func encodesLikeLiburing() {
         let file = UnownedDescriptor(FileDescriptor(rawValue: 7))
         unsafe expectEncoding(of: WriteVectored(file, from: BufferVector(count: 5, byteCapacity: 64), at: 8192)) { entry, operation, _ in
-            unsafe reference_prep_writev(entry, 7, operation.pointee.buffers.list, 5, 8192)
+            unsafe reference_prep_writev(entry, 7, operation.pointee.buffers.list, 0, 8192)
         }
         var buffers = BufferVector(count: 3, byteCapacity: 4)
         for index in 0..<3 { buffers[index].append(repeating: 1, count: 4) }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The measured loops as a C programmer writes them with liburing: batches of 32, one system call each.
-// Usage: hot-path-c nop <count> | hot-path-c read <count> <file of at least 128 KiB>
+// Usage: hot-path-c nop <count> | hot-path-c read|read-fixed <count> <file of at least 128 KiB>
 
 #include <errno.h>
 #include <fcntl.h>
@@ -64,8 +64,16 @@ static unsigned long nop(struct io_uring *ring, long batches) {
     return sum;
 }
 
-static unsigned long read_blocks(struct io_uring *ring, long batches, const char *path) {
+static unsigned long read_blocks(struct io_uring *ring, long batches, const char *path, int is_fixed) {
     static char buffers[batch][block] __attribute__((aligned(4096)));
+    struct iovec vectors[batch];
+    for (unsigned slot = 0; slot < batch; slot++) {
+        vectors[slot] = (struct iovec){buffers[slot], block};
+    }
+    int error = is_fixed ? -io_uring_register_buffers(ring, vectors, batch) : 0;
+    if (error != 0) {
+        fail("io_uring_register_buffers", error);
+    }
     int file = open(path, O_RDONLY | O_CLOEXEC);
     if (file < 0) {
         fail(path, errno);
@@ -74,7 +82,11 @@ static unsigned long read_blocks(struct io_uring *ring, long batches, const char
     for (long i = 0; i < batches; i++) {
         for (unsigned slot = 0; slot < batch; slot++) {
             struct io_uring_sqe *sqe = io_uring_get_sqe(ring);
-            io_uring_prep_read(sqe, file, buffers[slot], block, (unsigned long long)slot * block);
+            if (is_fixed) {
+                io_uring_prep_read_fixed(sqe, file, buffers[slot], block, (unsigned long long)slot * block, (int)slot);
+            } else {
+                io_uring_prep_read(sqe, file, buffers[slot], block, (unsigned long long)slot * block);
+            }
             io_uring_sqe_set_data64(sqe, slot);
         }
         sum += finish_batch(ring);
@@ -89,9 +101,11 @@ int main(int argc, char **argv) {
     if (argc == 3 && strcmp(argv[1], "nop") == 0) {
         printf("%lu\n", nop(&ring, batches));
     } else if (argc == 4 && strcmp(argv[1], "read") == 0) {
-        printf("%lu\n", read_blocks(&ring, batches, argv[3]));
+        printf("%lu\n", read_blocks(&ring, batches, argv[3], 0));
+    } else if (argc == 4 && strcmp(argv[1], "read-fixed") == 0) {
+        printf("%lu\n", read_blocks(&ring, batches, argv[3], 1));
     } else {
-        fail("usage: hot-path-c nop <count> | read <count> <file>", EINVAL);
+        fail("usage: hot-path-c nop <count> | read|read-fixed <count> <file>", EINVAL);
     }
     io_uring_queue_exit(&ring);
 }

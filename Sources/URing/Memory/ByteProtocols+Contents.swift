@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// What callers do with the bytes of a buffer, and of everything else that owns bytes.
+
+extension ByteSource where Self: ~Copyable {
+    /// The initialised bytes.
+    @inlinable
+    public var bytes: RawSpan {
+        @_lifetime(borrow self)
+        get {
+            // SAFETY: the bytes are initialised, and stay where they are while the value is borrowed.
+            let span = unsafe RawSpan(_unsafeBytes: kernelBytes)
+            return unsafe _overrideLifetime(span, borrowing: self)
+        }
+    }
+
+    /// The initialised bytes, one by one.
+    @inlinable
+    public var span: Span<UInt8> {
+        @_lifetime(borrow self)
+        get {
+            // SAFETY: as for `bytes`; they need no alignment.
+            let span = unsafe Span<UInt8>(_unsafeBytes: kernelBytes)
+            return unsafe _overrideLifetime(span, borrowing: self)
+        }
+    }
+
+    /// The initialised bytes as an array.
+    @inlinable
+    public borrowing func copyBytes() -> [UInt8] {
+        unsafe [UInt8](kernelBytes)
+    }
+}
+
+extension ByteDestination where Self: ~Copyable {
+    /// The initialised bytes, to be changed in place.
+    @inlinable
+    public var mutableBytes: MutableRawSpan {
+        @_lifetime(&self)
+        mutating get {
+            // SAFETY: so many bytes of the room are initialised, and the value is accessed exclusively while they are seen.
+            let span = unsafe MutableRawSpan(_unsafeBytes: initializedRoom)
+            return unsafe _overrideLifetime(span, mutating: &self)
+        }
+    }
+
+    /// The initialised bytes, one by one, to be changed in place.
+    @inlinable
+    public var mutableSpan: MutableSpan<UInt8> {
+        @_lifetime(&self)
+        mutating get {
+            // SAFETY: as for `mutableBytes`; they need no alignment.
+            let span = unsafe MutableSpan<UInt8>(_unsafeBytes: initializedRoom)
+            return unsafe _overrideLifetime(span, mutating: &self)
+        }
+    }
+
+    /// How many bytes can be appended.
+    @inlinable
+    public var freeCapacity: Int { byteCapacity - initializedByteCount }
+
+    /// Copies bytes behind the initialised ones.
+    ///
+    /// - Precondition: They fit.
+    @inlinable
+    public mutating func append(_ bytes: RawSpan) {
+        require(bytes.byteCount <= freeCapacity, "The bytes do not fit into the rest of the buffer.")
+        let start = initializedByteCount
+        // SAFETY: the bytes fit behind the initialised ones, and a span cannot overlap uninitialised memory. Empty room has no address.
+        let room = unsafe kernelRoom.baseAddress
+        unsafe bytes.withUnsafeBytes { source in
+            if let room = unsafe room, let first = source.baseAddress {
+                unsafe (room + start).copyMemory(from: first, byteCount: source.count)
+            }
+        }
+        unsafe didInitialize(byteCount: start + bytes.byteCount)
+    }
+
+    /// Appends copies of one byte.
+    ///
+    /// - Precondition: They fit.
+    @inlinable
+    public mutating func append(repeating byte: UInt8, count additional: Int) {
+        require(additional >= 0 && additional <= freeCapacity, "The bytes do not fit into the rest of the buffer.")
+        let start = initializedByteCount
+        // SAFETY: the room behind the initialised bytes is so large.
+        if let room = unsafe kernelRoom.baseAddress {
+            _ = unsafe (room + start).initializeMemory(as: UInt8.self, repeating: byte, count: additional)
+        }
+        unsafe didInitialize(byteCount: start + additional)
+    }
+
+    /// Forgets the bytes from `count` on.
+    ///
+    /// - Precondition: So many are initialised.
+    @inlinable
+    public mutating func truncate(to count: Int) {
+        require(count >= 0 && count <= initializedByteCount, "A buffer can be truncated only to fewer bytes than it has.")
+        // SAFETY: these bytes are initialised.
+        unsafe didInitialize(byteCount: count)
+    }
+
+    /// The part of the room that is initialised.
+    @inlinable
+    @unsafe var initializedRoom: UnsafeMutableRawBufferPointer {
+        mutating get { unsafe UnsafeMutableRawBufferPointer(start: kernelRoom.baseAddress, count: initializedByteCount) }
+    }
+}

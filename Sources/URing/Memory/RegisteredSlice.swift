@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// A registered buffer, or a part of one, with one owner.
+///
+/// It is used like a ``Buffer``: ``Read``, ``Write``, ``ReadVectored`` and ``WriteVectored`` then name the registered buffer, whose pages
+/// the kernel neither looks up nor pins for each operation; other operations take it as plain memory. Make slices with
+/// ``RegisteredBuffers/take()`` and ``split(at:)``: no two ever overlap. The memory goes back when the slice is dropped, and can be taken
+/// again when all of the buffer is back. A slice may outlive the table and the ring.
+///
+/// On a ring that does not have the buffer registered, or not any more, operations that name it fail with `EFAULT`.
+@safe @frozen
+public struct RegisteredSlice: ~Copyable, ByteSource, ByteDestination {
+    @usableFromInline let memory: RegisteredMemory
+    // SAFETY: from here on, `byteCapacity` bytes are this value's alone until `deinit`, and `initializedCount` never exceeds them. The
+    // memory stays as long as there is a slice of it.
+    @usableFromInline let base: UnsafeMutableRawPointer
+    /// How many bytes there is room for.
+    @inlinable
+    public var byteCapacity: Int {
+        @inline(__always) get { capacity }
+    }
+    @usableFromInline var capacity: Int
+    @usableFromInline var initializedCount: Int
+
+    init(memory: RegisteredMemory, base: UnsafeMutableRawPointer, byteCapacity: Int, initializedCount: Int) {
+        self.memory = memory
+        unsafe self.base = unsafe base
+        capacity = byteCapacity
+        self.initializedCount = initializedCount
+    }
+
+    @inlinable
+    deinit {
+        memory.endSlice(byteCapacity: capacity, initializedCount: initializedCount)
+    }
+
+    /// How many bytes from the start are initialised.
+    @inlinable
+    public var count: Int { initializedCount }
+
+    /// Takes the memory from an offset on out of the slice.
+    ///
+    /// - Parameter offset: How much of the slice remains.
+    /// - Returns: The rest, with the initialised bytes that are in it.
+    /// - Precondition: The offset is within the slice.
+    public mutating func split(at offset: Int) -> RegisteredSlice {
+        require(offset >= 0 && offset <= capacity, "A slice can be split only within its memory.")
+        memory.noteSplit()
+        let rest = unsafe RegisteredSlice(
+            memory: memory, base: base + offset, byteCapacity: capacity - offset, initializedCount: max(initializedCount - offset, 0))
+        capacity = offset
+        initializedCount = min(initializedCount, offset)
+        return rest
+    }
+
+    /// Gives the memory back, as dropping the slice does.
+    @inlinable
+    public consuming func giveBack() {}
+}
+
+extension RegisteredSlice {
+    /// True: operations on it are the kernel's fixed ones.
+    @inlinable public static var isRegistered: Bool {
+        @inline(__always) get { true }
+    }
+
+    /// The slot of the buffer on the ring that the entry is of, or one that no ring has.
+    @inlinable @inline(__always)
+    public borrowing func registeredIndex(for entry: borrowing SubmissionEntry) -> UInt16 {
+        memory.index(onRing: entry.ringIdentity)
+    }
+
+    /// The initialised bytes, for an operation.
+    @inlinable
+    @unsafe public var kernelBytes: UnsafeRawBufferPointer {
+        @inline(__always) get { unsafe UnsafeRawBufferPointer(start: base, count: initializedCount) }
+    }
+
+    /// All of the memory, for an operation.
+    @inlinable
+    @unsafe public var kernelRoom: UnsafeMutableRawBufferPointer {
+        @inline(__always) mutating get { unsafe UnsafeMutableRawBufferPointer(start: base, count: capacity) }
+    }
+
+    /// How many bytes from the start are initialised.
+    @inlinable
+    public var initializedByteCount: Int {
+        @inline(__always) get { initializedCount }
+    }
+
+    /// Takes the bytes up to `byteCount` as initialised.
+    ///
+    /// - Important: Unsafe, because nothing shows that they are.
+    @inlinable @inline(__always)
+    @unsafe public mutating func didInitialize(byteCount: Int) {
+        require(byteCount >= 0 && byteCount <= capacity, "More bytes than the buffer has room for cannot have been written.")
+        initializedCount = byteCount
+    }
+}

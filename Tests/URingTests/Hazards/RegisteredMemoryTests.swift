@@ -1,0 +1,243 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import CTestSupport
+import Foundation
+import SystemPackage
+import Testing
+
+@testable import URing
+
+/// Row M10: registered memory is the registration's until it is unregistered, and all that use it have let go.
+@Suite struct M10RegisteredMemoryTests {
+    /// A read of one byte that waits at a pipe, in flight, with a slice of all of a buffer.
+    private func waitingRead(_ pipe: borrowing DescriptorPair, _ ring: inout Ring<Int>, _ slice: consuming RegisteredSlice) throws {
+        try ring.prepare(Read(pipe.first, into: slice), tag: 1)
+        try ring.submit()
+        try ring.expectNoCompletion()
+        #expect(ring.inFlightCount == 1)
+    }
+
+    /// Lets such a read go on, and expects its byte in memory of this size.
+    private func finishRead(_ pipe: borrowing DescriptorPair, _ ring: inout Ring<Int>, byteCapacity: Int = 4096) throws {
+        try write(7, to: pipe.second)
+        let read = try ring.nextCompletionWaiting().take(Read<RegisteredSlice>.self)
+        #expect(try read.result.get() == 1)
+        #expect(read.operation.memory.copyBytes() == [7] && read.operation.memory.byteCapacity == byteCapacity)
+    }
+
+    private func expectRegistered(_ ring: inout Ring<Int>, sourceLocation: SourceLocation = #_sourceLocation) {
+        let error = #expect(throws: BufferRegistrationError.self, sourceLocation: sourceLocation) {
+            _ = try ring.makeRegisteredBuffers(slotCount: 1)
+        }
+        #expect(error?.cause == .alreadyRegistered, sourceLocation: sourceLocation)
+    }
+
+    @Test(arguments: [RingOptions.recommended, RingOptions()])
+    func aTableDroppedDuringAReadStaysRegisteredUntilItIsDone(options: RingOptions) throws {
+        var ring = try Ring<Int>(entries: 8, options: options)
+        let buffers = try ring.makeRegisteredBuffers(count: 2, byteCount: 4096)
+        let pipe = try DescriptorPair.pipe()
+        try waitingRead(pipe, &ring, try buffers.expectBuffer())
+        drop(buffers)
+        expectRegistered(&ring)
+        try finishRead(pipe, &ring)
+        let next = try ring.makeRegisteredBuffers(slotCount: 1)
+        #expect(next.count == 0)
+    }
+
+    @Test func aReadThatIsOnlyPreparedKeepsADroppedTableRegistered() throws {
+        var ring = try Ring<Int>(entries: 8)
+        let buffers = try ring.makeRegisteredBuffers(count: 2, byteCount: 4096)
+        let pipe = try DescriptorPair.pipe()
+        try ring.prepare(Read(pipe.first, into: try buffers.expectBuffer(slot: 1)), tag: 1)
+        drop(buffers)
+        expectRegistered(&ring)
+        try finishRead(pipe, &ring)
+    }
+
+    @Test func aSliceInHandKeepsADroppedTableRegistered() throws {
+        var ring = try Ring<Int>(entries: 8)
+        let buffers = try ring.makeRegisteredBuffers(count: 2, byteCount: 4096)
+        let pipe = try DescriptorPair.pipe()
+        var slice = try buffers.expectBuffer()
+        let rest = slice.split(at: 1000)
+        drop(buffers)
+        drop(rest)
+        try waitingRead(pipe, &ring, slice)
+        try finishRead(pipe, &ring, byteCapacity: 1000)
+        let next = try ring.makeRegisteredBuffers(slotCount: 1)
+        #expect(next.count == 0)
+    }
+
+    @Test(arguments: [RingOptions.recommended, RingOptions()])
+    func aSlotIsReplacedDuringARead(options: RingOptions) throws {
+        var ring = try Ring<Int>(entries: 8, options: options)
+        let buffers = try ring.makeRegisteredBuffers(count: 1, byteCount: 4096)
+        let pipe = try DescriptorPair.pipe()
+        try waitingRead(pipe, &ring, try buffers.expectBuffer())
+        try buffers.register(Buffer(copying: pattern(64)), inSlot: 0)
+        #expect(buffers.count == 1 && buffers.freeCount == 1)
+        // The read goes on in the old memory, and the new one is another's.
+        try finishRead(pipe, &ring)
+        let slice = try buffers.expectBuffer(slot: 0)
+        #expect(slice.copyBytes() == pattern(64))
+    }
+
+    @Test(arguments: [RingOptions.recommended, RingOptions()])
+    func aSlotIsEmptiedDuringARead(options: RingOptions) throws {
+        var ring = try Ring<Int>(entries: 8, options: options)
+        let buffers = try ring.makeRegisteredBuffers(count: 1, byteCount: 4096)
+        let pair = try DescriptorPair.sockets()
+        try waitingRead(pair, &ring, try buffers.expectBuffer())
+        try buffers.unregister(slot: 0)
+        try finishRead(pair, &ring)
+        #expect(buffers.count == 0 && buffers.freeCount == 0)
+    }
+
+    @Test func aSlotIsEmptiedBeforeTheKernelSeesTheRead() throws {
+        var ring = try Ring<Int>(entries: 8)
+        let buffers = try ring.makeRegisteredBuffers(count: 1, byteCount: 4096)
+        let pipe = try DescriptorPair.pipe()
+        try write(7, to: pipe.second)
+        var slice = try buffers.expectBuffer()
+        slice.append(repeating: 5, count: 10)
+        try ring.prepare(Read(pipe.first, into: slice), tag: 1)
+        try buffers.unregister(slot: 0)
+        var read = try ring.nextCompletionWaiting().take(Read<RegisteredSlice>.self)
+        #expect(read.entry.errno == .badAddress)
+        #expect(read.operation.memory.copyBytes() == [UInt8](repeating: 5, count: 10))
+        // And again, prepared after it was emptied; other memory that is there by now is not written to.
+        try buffers.register(Buffer(copying: pattern(64)), inSlot: 0)
+        read = try ring.run(read.operation)
+        #expect(read.entry.errno == .badAddress)
+        let other = try buffers.expectBuffer(slot: 0)
+        #expect(other.copyBytes() == pattern(64))
+    }
+
+    @Test func aSliceOutlivesItsTableAndItsRing() throws {
+        var ring = try Ring<Int>(entries: 8)
+        let buffers = try ring.makeRegisteredBuffers(count: 2, byteCount: 4096)
+        var slice = try buffers.expectBuffer()
+        slice.append(Buffer(copying: pattern(1000)).bytes)
+        var other = try buffers.expectBuffer()
+        drop(buffers)
+        ring.close()
+        #expect(slice.copyBytes() == pattern(1000))
+        other.append(slice.bytes)
+        slice.giveBack()
+        #expect(other.copyBytes() == pattern(1000))
+        // As plain memory it is good on any ring.
+        var another = try Ring<Int>(entries: 8)
+        let pair = try DescriptorPair.sockets()
+        let sent = try another.run(Send(pair.first, from: other)).result.get()
+        #expect(sent == 1000)
+    }
+
+    @Test(arguments: [RingOptions.recommended, RingOptions()])
+    func slicesInFlightComeBackWhenTheRingIsDropped(options: RingOptions) throws {
+        let pipe = try DescriptorPair.pipe()
+        var ring = try Ring<Int>(entries: 8, options: options)
+        let buffers = try ring.makeRegisteredBuffers(count: 4, byteCount: 4096)
+        for _ in 0..<3 { try ring.prepare(Read(pipe.first, into: try buffers.expectBuffer()), tag: 1) }
+        try ring.submit()
+        try ring.prepare(Read(pipe.first, into: try buffers.expectBuffer()), tag: 1)
+        #expect(buffers.freeCount == 0)
+        let leftovers = ring.close()
+        #expect(leftovers.isEmpty && buffers.freeCount == 4)
+    }
+
+    @Test func aDroppedCompletionGivesTheSliceBack() throws {
+        let pipe = try DescriptorPair.pipe()
+        var ring = try Ring<Int>(entries: 8)
+        let buffers = try ring.makeRegisteredBuffers(count: 1, byteCount: 4096)
+        try write(1, to: pipe.second)
+        try ring.prepare(Read(pipe.first, into: try buffers.expectBuffer()), tag: 1)
+        let completion = try ring.nextCompletionWaiting()
+        #expect(buffers.freeCount == 0)
+        drop(completion)
+        #expect(buffers.freeCount == 1)
+    }
+
+    @Test func nothingIsWrittenAfterTheRingsEnd() throws {
+        let file = try M2LateWriteTests.directFile(try TemporaryDirectory())
+        let partCount = M2LateWriteTests.readCount
+        let partByteCount = M2LateWriteTests.readByteCount
+        var clock = try Ring<Int>(entries: 8)
+        for _ in 0..<30 {
+            var ring = try Ring<Int>(entries: 64)
+            let buffers = try ring.makeRegisteredBuffers(count: 1, byteCount: partCount * partByteCount + 4096)
+            // One page of the buffer stays here, so that the memory does too, and what happens to it can be seen.
+            var rest = try buffers.expectBuffer()
+            let kept = rest.split(at: partCount * partByteCount)
+            let start = unsafe rest.base
+            for index in 0..<partCount {
+                let tail = rest.split(at: partByteCount)
+                try ring.prepare(Read(file, into: rest, at: .offset(UInt64(index * partByteCount))), tag: index)
+                rest = tail
+            }
+            try ring.submit()
+            drop(buffers)
+            ring.close()
+            let memory = unsafe UnsafeMutableRawBufferPointer(start: start, count: partCount * partByteCount)
+            unsafe memory.initializeMemory(as: UInt8.self, repeating: 0xa5)
+            try M2LateWriteTests().pass(file, &clock)
+            let expected = 0xa5a5_a5a5_a5a5_a5a5 as UInt64
+            let isUntouched = stride(from: 0, to: partCount * partByteCount, by: 512).allSatisfy { offset in
+                unsafe memory.load(fromByteOffset: offset, as: UInt64.self) == expected
+            }
+            #expect(isUntouched)
+            drop(kept)
+        }
+    }
+
+    @Test func theKernelLetsGoOfTheMemoryWithTheLastSlice() async {
+        await #expect(processExitsWith: .success) {
+            let byteCount = 4 << 20
+            let before = try pinnedByteCount()
+            var ring = try Ring<Int>(entries: 8)
+            let buffers = try ring.makeRegisteredBuffers(count: 2, byteCount: byteCount)
+            try #require(try pinnedByteCount() == before + 2 * byteCount)
+            var slice = try buffers.expectBuffer()
+            let rest = slice.split(at: 4096)
+            drop(buffers)
+            drop(slice)
+            try #require(try pinnedByteCount() == before + 2 * byteCount)
+            drop(rest)
+            try #require(try pinnedByteCount() == before)
+        }
+    }
+
+    @Test func nothingIsLeaked() async {
+        await #expect(processExitsWith: .success) {
+            func use(_ rounds: Int) throws {
+                let pipe = try DescriptorPair.pipe()
+                for _ in 0..<rounds {
+                    var ring = try Ring<Int>(entries: 2)
+                    let buffers = try ring.makeRegisteredBuffers(count: 4, byteCount: 4096, slotCount: 8)
+                    try ring.prepare(Read(pipe.first, into: try buffers.expectBuffer(slot: 0)), tag: 1)
+                    try ring.submit()
+                    try buffers.register(Buffer(byteCapacity: 4096), inSlot: 0)
+                    try buffers.register(Buffer(byteCapacity: 4096), inSlot: 7)
+                    let slice = try buffers.expectBuffer(slot: 1)
+                    try buffers.unregister(slot: 1)
+                    try buffers.unregister(slot: 2)
+                    drop(slice)
+                    drop(buffers)
+                }
+            }
+            try use(4)
+            let before = test_allocated_byte_count()
+            try use(200)
+            let after = test_allocated_byte_count()
+            try #require(after < before + 200_000, "\(after - before) bytes were not freed")
+        }
+    }
+
+    @Test func aTableDroppedOnAnotherThreadIsLeakedRatherThanFreed() throws {
+        var ring = try Ring<Int>(entries: 8)
+        let buffers = Handed(Optional(try ring.makeRegisteredBuffers(count: 1, byteCount: 4096)))
+        onAnotherThread { buffers.value = nil }
+        // The kernel knows the memory still.
+        expectRegistered(&ring)
+    }
+}
