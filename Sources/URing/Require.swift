@@ -10,6 +10,6 @@ func require(_ condition: Bool, _ sentence: @autoclosure () -> StaticString, fil
 
 /// Ends the program with a sentence.
 @usableFromInline @inline(never)
-func trap(_ sentence: StaticString, file: StaticString, line: UInt) -> Never {
+func trap(_ sentence: StaticString, file: StaticString = #fileID, line: UInt = #line) -> Never {
     fatalError("\(sentence)", file: file, line: line)
 }

@@ -13,6 +13,6 @@ func initializeNothing(_ buffer: inout Buffer) {
     buffer.didInitialize(byteCount: 4096)  // error: uses unsafe constructs but is not marked
 }
 
-func ownAnyNumber(_ open: consuming OpenAt) {
+func ownAnyNumber(_ open: consuming OpenAt<Descriptor>) {
     _ = open.complete(CompletionEntry(result: 0), kernelData: NoKernelData())  // error: uses unsafe constructs but is not marked
 }

@@ -42,7 +42,7 @@ struct RingServer: ~Copyable {
             while let completion = ring.nextCompletion() {
                 switch completion.tag {
                 case .stop: break loop
-                case .accept: try accept(completion.event(AcceptMultishot.self))
+                case .accept: try accept(completion.event(AcceptMultishot<Descriptor>.self))
                 case .receive: try sendBack(completion.take(Receive<Buffer>.self))
                 case .send: try receiveNext(completion.take(Send<Buffer>.self))
                 }
@@ -59,7 +59,7 @@ struct RingServer: ~Copyable {
         isAccepting = true
     }
 
-    private mutating func accept(_ event: consuming Event<AcceptMultishot>) throws {
+    private mutating func accept(_ event: consuming Event<AcceptMultishot<Descriptor>>) throws {
         switch consume event {
         case .more(let result):
             try begin(result)

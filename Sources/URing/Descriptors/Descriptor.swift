@@ -10,7 +10,7 @@ import SystemPackage
 /// mean another file while an operation waits. Pending operations are not ended by this; cancel them. The holds are counted
 /// without atomics: the descriptor stays in the isolation region of its ring, and goes elsewhere as a ``TransferableDescriptor``.
 @safe @frozen
-public struct Descriptor: ~Copyable, FileResource {
+public struct Descriptor: ~Copyable, NumberedFileResource {
     @usableFromInline let block: UnsafeMutablePointer<DescriptorBlock>
 
     /// Becomes the owner of an open descriptor.
@@ -84,12 +84,6 @@ public struct Descriptor: ~Copyable, FileResource {
     @inlinable
     var number: Int32 {
         @inline(__always) get { unsafe block.pointee.number }
-    }
-
-    /// Notes that the kernel has closed the number, so that nobody closes it again.
-    @inlinable @inline(__always)
-    mutating func noteClosed() {
-        unsafe block.pointee.number = -1
     }
 
     /// Gives up ownership: the caller closes the number from now on.

@@ -4,11 +4,16 @@ import CURing
 import Glibc
 import SystemPackage
 
-/// Something an operation can be directed at: a ``Descriptor`` or an ``UnownedDescriptor``.
+/// Something an operation can be directed at: a ``Descriptor``, an ``UnownedDescriptor`` or a ``DirectDescriptor``.
 public protocol FileResource: ~Copyable {
     /// Keeps the file open for an operation.
     borrowing func hold() -> FileHold
 }
+
+/// A file with a number that the whole process knows it by: a ``Descriptor`` or an ``UnownedDescriptor``.
+///
+/// Paths begin at one, messages carry them, and an eventfd is one; none of these can be a ``DirectDescriptor``.
+public protocol NumberedFileResource: FileResource, ~Copyable {}
 
 /// An operation's share in a file: as long as it exists, the descriptor's number is not closed and so means this file.
 ///
@@ -58,6 +63,24 @@ extension FileHold: FileResource {
     }
 }
 
+extension FileHold {
+    /// The number, for what takes numbers of the process only: a slot's would be some other file's.
+    @inlinable
+    var processNumber: Int32 {
+        @inline(__always) get {
+            require(entryFlags == 0, "A direct descriptor has no number in the process; install it as a normal one first.")
+            return number
+        }
+    }
+
+    /// Sees to it that a slot is one of this ring's table: another ring has another file in it.
+    @usableFromInline @inline(never)
+    borrowing func requireSlot(ofRing identity: UInt32) {
+        let isOwn = unsafe block.map { unsafe $0.pointee.table?.ringIdentity == identity } ?? false
+        require(isOwn, "This direct descriptor is another ring's; use it on the ring that has the table, or install it as a normal one.")
+    }
+}
+
 /// The counted state of an owned descriptor: closed when its owner and all operations have let go.
 @usableFromInline
 struct DescriptorBlock {
@@ -93,7 +116,8 @@ struct DescriptorBlock {
         let table = unsafe block.pointee.table
         unsafe block.deallocate()
         if let table {
-            table.clear(number)
+            // Nothing is left to be cleared when the kernel has closed the slot.
+            if number >= 0 { table.vacate(number) } else { table.release() }
             return
         }
         // Linux frees the number whatever close(2) returns, so there is nothing to retry and nobody to tell.

@@ -5,8 +5,8 @@ import SystemPackage
 
 /// A ring's table of direct descriptors: files that this ring alone knows, by their slots.
 ///
-/// Make it with ``Ring/makeFileTable(count:)``. A ring has one table at the most. Dropping the value ends the table when the last
-/// ``DirectDescriptor`` in it is gone.
+/// Make it with ``Ring/makeFileTable(count:allocating:)``. A ring has one table at the most. Dropping the value ends the table when the
+/// last ``DirectDescriptor`` in it is gone.
 @frozen
 public struct FileTable: ~Copyable {
     @usableFromInline let state: FileTableState
@@ -22,33 +22,70 @@ public struct FileTable: ~Copyable {
     /// How many files there is room for.
     public var count: Int { state.count }
 
-    /// How many slots have an owner.
+    /// How many slots have an owner: a file, or a ``FileSlot`` that was chosen.
     public var usedCount: Int { state.usedCount }
+
+    /// The slots that the kernel chooses from; the others are for ``slot(_:)``.
+    public var allocationRange: Range<Int> { state.allocationRange }
+
+    /// Any free slot of ``allocationRange``, which the kernel chooses when the file is there.
+    ///
+    /// When there is none, the operation fails with ``SystemPackage/Errno/fileTableFull``.
+    @inlinable
+    public var anySlot: FileSlot { FileSlot(anyIn: state) }
+
+    /// Reserves a slot by its number.
+    ///
+    /// - Returns: The slot; nil while a direct descriptor, an operation or another such value has it.
+    /// - Precondition: The number is below ``count``, and outside ``allocationRange``: the kernel could give the slot to another file.
+    public func slot(_ index: Int) -> FileSlot? {
+        require(index >= 0 && index < count, "A slot's number is from 0 to one less than the table's count.")
+        require(
+            !allocationRange.contains(index),
+            "The kernel chooses from this slot itself; make the table with a smaller `allocating` range to choose the others.")
+        return FileSlot(index, in: state)
+    }
 }
 
 /// The counted state of a file table, shared by the table, its descriptors and the operations that make them.
 @safe @usableFromInline
 struct FileTableState: BitwiseCopyable {
-    @safe
-    private struct Block {
+    @safe @usableFromInline
+    struct Block {
         let anchor: RingAnchor
+        @usableFromInline let ringIdentity: UInt32
         let count: Int
+        let allocationRange: Range<Int>
         var holdCount: Int
         var usedCount: Int
+        /// The slots outside the allocation range that have an owner.
+        var chosenSlots: Set<Int32>
     }
 
-    private let block: UnsafeMutablePointer<Block>
+    @usableFromInline let block: UnsafeMutablePointer<Block>
 
-    init(anchor: RingAnchor, count: Int) throws(Errno) {
+    init(anchor: RingAnchor, count: Int, allocationRange: Range<Int>) throws(Errno) {
         var registration = curing_rsrc_register(
             nr: UInt32(count), flags: CURING_RSRC_REGISTER_SPARSE, resv2: 0, data: 0, tags: 0)
         // SAFETY: the kernel reads the structure before the call returns.
-        let status = unsafe anchor.register(
+        var status = unsafe anchor.register(
             CURING_REGISTER_FILES2, &registration, count: UInt32(MemoryLayout<curing_rsrc_register>.size))
         guard status >= 0 else { throw Errno(rawValue: -status) }
+        if allocationRange != 0..<count {
+            var range = curing_file_index_range(off: UInt32(allocationRange.lowerBound), len: UInt32(allocationRange.count), resv: 0)
+            // SAFETY: as above. The kernel wants no count here, whatever the manual page says.
+            status = unsafe anchor.register(CURING_REGISTER_FILE_ALLOC_RANGE, &range, count: 0)
+            guard status >= 0 else {
+                _ = unsafe anchor.register(CURING_UNREGISTER_FILES, nil, count: 0)
+                throw Errno(rawValue: -status)
+            }
+        }
         anchor.retain()
         unsafe block = .allocate(capacity: 1)
-        unsafe block.initialize(to: Block(anchor: anchor, count: count, holdCount: 1, usedCount: 0))
+        unsafe block.initialize(
+            to: Block(
+                anchor: anchor, ringIdentity: anchor.ringIdentity, count: count, allocationRange: allocationRange, holdCount: 1,
+                usedCount: 0, chosenSlots: []))
     }
 
     @usableFromInline
@@ -63,95 +100,73 @@ struct FileTableState: BitwiseCopyable {
         guard unsafe block.pointee.holdCount == 0 else { return }
         _ = unsafe block.pointee.anchor.register(CURING_UNREGISTER_FILES, nil, count: 0)
         unsafe block.pointee.anchor.release()
+        unsafe block.deinitialize(count: 1)
         unsafe block.deallocate()
     }
 
-    /// A slot has got an owner.
+    /// A slot has got an owner, who gives it back with `vacate` or, when the kernel has cleared it, with `noteVacated` and `release`.
     func noteUse() {
         unsafe block.pointee.usedCount += 1
         retain()
     }
 
-    /// Takes the file out of a slot whose owner and operations have let go of it.
-    func clear(_ slot: Int32) {
-        var nothing: Int32 = -1
-        unsafe withUnsafeMutablePointer(to: &nothing) { nothing in
-            // SAFETY: the kernel reads both before the call returns.
-            var update = curing_files_update(offset: UInt32(slot), resv: 0, fds: UInt64(UInt(bitPattern: nothing)))
-            _ = unsafe block.pointee.anchor.register(CURING_REGISTER_FILES_UPDATE, &update, count: 1)
-        }
-        unsafe block.pointee.usedCount -= 1
+    /// Gives a slot outside the allocation range an owner; false if it has one.
+    func reserve(_ slot: Int32) -> Bool {
+        guard unsafe block.pointee.chosenSlots.insert(slot).inserted else { return false }
+        noteUse()
+        return true
+    }
+
+    /// Takes the file, if there is one, out of a slot whose owner and operations have let go of it.
+    func vacate(_ slot: Int32) {
+        _ = put(-1, into: slot)
+        noteVacated(slot)
         release()
     }
 
-    @usableFromInline var count: Int { unsafe block.pointee.count }
+    /// A slot is empty and has no owner any more.
+    func noteVacated(_ slot: Int32) {
+        unsafe block.pointee.usedCount -= 1
+        unsafe block.pointee.chosenSlots.remove(slot)
+    }
+
+    /// Has the kernel put a descriptor's file into a slot, or none if the number is -1.
+    func put(_ number: Int32, into slot: Int32) -> Int32 {
+        var number = number
+        return unsafe withUnsafeMutablePointer(to: &number) { number in
+            // SAFETY: the kernel reads both before the call returns.
+            var update = curing_files_update(offset: UInt32(slot), resv: 0, fds: UInt64(UInt(bitPattern: number)))
+            return unsafe block.pointee.anchor.register(CURING_REGISTER_FILES_UPDATE, &update, count: 1)
+        }
+    }
+
+    var count: Int { unsafe block.pointee.count }
 
     var usedCount: Int { unsafe block.pointee.usedCount }
-}
 
-/// An operation's share in a file table.
-@frozen
-public struct FileTableHold: ~Copyable {
-    @usableFromInline let state: FileTableState
-
-    @inlinable @inline(__always)
-    init(_ state: FileTableState) {
-        state.retain()
-        self.state = state
-    }
+    var allocationRange: Range<Int> { unsafe block.pointee.allocationRange }
 
     @inlinable
-    deinit {
-        state.release()
-    }
-}
-
-/// A file in a ring's table, with one owner.
-///
-/// It is used like a ``Descriptor``, with less work for the kernel for each operation, on its own ring only. Operations take a hold: the
-/// slot is cleared when the owner and all of them have let go, so that it cannot come to mean another file while an operation waits.
-@safe @frozen
-public struct DirectDescriptor: ~Copyable, FileResource {
-    @usableFromInline let block: UnsafeMutablePointer<DescriptorBlock>
-
-    /// Becomes the owner of a slot that came out of a completion.
-    @usableFromInline
-    init(received slot: Int32, in table: FileTableState) {
-        table.noteUse()
-        unsafe block = DescriptorBlock.make(number: slot, table: table)
-    }
-
-    deinit {
-        // SAFETY: the owner's share; see `DescriptorBlock`.
-        unsafe DescriptorBlock.release(block)
-    }
-
-    /// Keeps the slot for an operation.
-    @inlinable @inline(__always)
-    public borrowing func hold() -> FileHold {
-        unsafe FileHold(block: block, number: block.pointee.number, entryFlags: CURING_SQE_FIXED_FILE)
-    }
-
-    /// Whether operations hold the slot.
-    @inlinable
-    public var isHeld: Bool { unsafe block.pointee.holdCount > 1 }
-
-    /// The number of the slot.
-    @inlinable
-    public var slot: Int { unsafe Int(block.pointee.number) }
+    var ringIdentity: UInt32 { unsafe block.pointee.ringIdentity }
 }
 
 extension Ring {
     /// Gives the ring a table for direct descriptors, with nothing in it.
     ///
-    /// - Parameter count: How many files there is room for.
+    /// - Parameters:
+    ///   - count: How many files there is room for.
+    ///   - range: Which slots the kernel chooses from for files that are to go to ``FileTable/anySlot``; the others are for
+    ///     ``FileTable/slot(_:)``. All by default; less needs Linux 6.0.
     /// - Returns: The table.
     /// - Throws: `EBUSY` if the ring has one, `EMFILE` if the count is above the limit of open files.
-    /// - Precondition: The count is from 1 to 1048576.
+    /// - Precondition: The count is from 1 to 1048576, and the range is within the table.
     ///
-    /// The liburing function is `io_uring_register_files_sparse`; see `io_uring_register_files(3)`. Linux 5.19.
-    public mutating func makeFileTable(count: Int) throws(Errno) -> FileTable {
+    /// The liburing functions are `io_uring_register_files_sparse` and `io_uring_register_file_alloc_range`; see
+    /// `io_uring_register_files(3)` and `io_uring_register_file_alloc_range(3)`. Linux 5.19.
+    public mutating func makeFileTable(count: Int, allocating range: Range<Int>? = nil) throws(Errno) -> FileTable {
         require(count >= 1 && count <= 1 << 20, "A ring's file table has from 1 to 1048576 slots.")
-        return FileTable(state: try FileTableState(anchor: core.anchor, count: count))
+        let range = range ?? 0..<count
+        require(range.lowerBound >= 0 && range.upperBound <= count, "The kernel can only choose from slots that the table has.")
+        return FileTable(state: try FileTableState(anchor: core.anchor, count: count, allocationRange: range))
     }
 }

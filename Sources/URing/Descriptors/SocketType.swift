@@ -88,12 +88,18 @@ public struct SocketFlags: OptionSet, Sendable, Hashable {
 
     /// Operations that would wait fail with `EAGAIN`, also through io_uring.
     @inlinable public static var nonBlocking: SocketFlags { SocketFlags(rawValue: 0o4000) }
-    /// The descriptor stays open in a program that the process executes.
+    /// The descriptor stays open in a program that the process executes, as a ``DirectDescriptor`` never does.
     @inlinable public static var inheritable: SocketFlags { SocketFlags(rawValue: 0o2000000) }
 
     /// The kernel's bits.
     @inlinable
     var kernelBits: UInt32 { rawValue ^ SocketFlags.inheritable.rawValue }
+
+    /// The kernel's bits, without close-on-exec where the kernel refuses it.
+    @inlinable
+    func kernelBits<File: OwnedFile & ~Copyable>(for _: File.Type) -> UInt32 {
+        File.isDirect ? rawValue & ~SocketFlags.inheritable.rawValue : kernelBits
+    }
 }
 
 /// Which half of a connection to end, `SHUT_*`.

@@ -8,7 +8,7 @@ import SystemPackage
 /// For event loops that are handed descriptors. Nothing keeps its owner from closing it while an operation waits, and the number
 /// from meaning another file afterwards; a ``Descriptor`` keeps that from happening.
 @frozen
-public struct UnownedDescriptor: FileResource, BitwiseCopyable, Sendable, Hashable {
+public struct UnownedDescriptor: NumberedFileResource, BitwiseCopyable, Sendable, Hashable {
     /// The descriptor.
     public let fileDescriptor: FileDescriptor
 

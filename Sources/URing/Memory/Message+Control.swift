@@ -67,11 +67,9 @@ extension Message {
     /// Control data that was received is removed first.
     ///
     /// - Precondition: It fits, and there are no more than ``maximumDescriptorCount``.
-    public mutating func appendDescriptor(_ file: borrowing some FileResource & ~Copyable) {
-        let hold = file.hold()
-        require(hold.entryFlags == 0, "A direct descriptor cannot be sent; install it as a normal one first.")
+    public mutating func appendDescriptor(_ file: borrowing some NumberedFileResource & ~Copyable) {
         beginOutgoingControl()
-        appendHold(hold)
+        appendHold(file.hold())
     }
 
     /// Removes all control data: lets go of descriptors to be sent, and closes received ones that were not taken.
@@ -168,7 +166,7 @@ extension Message {
     }
 
     private func appendHold(_ hold: consuming FileHold) {
-        let (count, number) = unsafe (state.pointee.holdCount, hold.number)
+        let (count, number) = unsafe (state.pointee.holdCount, hold.processNumber)
         require(count < Message.maximumDescriptorCount, "A message can carry no more than 253 descriptors.")
         // Descriptors one after the other share a control message.
         let start = unsafe state.pointee.descriptorMessage ?? controlByteCount

@@ -18,20 +18,20 @@ public enum CloseOutcome: Sendable, Hashable {
 /// such as `EIO` or `ENOSPC` speaks of data that could not be written: the descriptor is closed all the same. If the operation is
 /// cancelled, dropping it closes the descriptor.
 ///
-/// - Requires: Linux 5.6, `IORING_OP_CLOSE`.
+/// - Requires: Linux 5.6, `IORING_OP_CLOSE`; of a direct descriptor Linux 5.15.
 /// - Important: The kernel touches no memory.
 ///
-/// The liburing function is `io_uring_prep_close`; see `io_uring_prep_close(3)`, `close(2)`.
+/// The liburing functions are `io_uring_prep_close` and `io_uring_prep_close_direct`; see `io_uring_prep_close(3)`, `close(2)`.
 @frozen
-public struct Close: SingleShotOperation, ~Copyable {
+public struct Close<File: OwnedFile & ~Copyable>: SingleShotOperation, ~Copyable {
     /// The descriptor; after success it stands for no file.
-    public var descriptor: Descriptor
+    public var descriptor: File
     /// Whether other operations held the descriptor when this one was prepared.
     @usableFromInline var isDeferred: Bool
 
     /// Makes an operation that closes a descriptor.
     @inlinable @inline(__always)
-    public init(_ descriptor: consuming Descriptor) {
+    public init(_ descriptor: consuming File) {
         self.descriptor = descriptor
         isDeferred = false
     }
@@ -49,7 +49,7 @@ public struct Close: SingleShotOperation, ~Copyable {
             entry.fileDescriptor = -1
         } else {
             entry.opcode = .close
-            entry.fileDescriptor = descriptor.number
+            descriptor.encodeClosing(into: entry)
         }
     }
 
@@ -58,17 +58,17 @@ public struct Close: SingleShotOperation, ~Copyable {
     {
         if isDeferred { return completion.result < 0 ? .failure(Errno(rawValue: 0 &- completion.result)) : .success(.deferred) }
         // The kernel takes the number out of the table before it reports what flushing the file came to. Only a cancelled
-        // operation, and one on a number that it does not close (a ring's), leaves the number with its owner.
+        // operation, and one on a number that it does not close (a ring's), leaves the number with its owner. A slot is not flushed.
         switch completion.errno {
         case nil:
-            descriptor.noteClosed()
+            unsafe descriptor.noteClosed()
             return .success(.closed)
         case .canceled?:
             return .failure(.canceled)
         case .badFileDescriptor?:
             return .failure(.badFileDescriptor)
         case let errno?:
-            descriptor.noteClosed()
+            if !File.isDirect { unsafe descriptor.noteClosed() }
             return .failure(errno)
         }
     }

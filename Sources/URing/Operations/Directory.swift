@@ -44,7 +44,7 @@ public struct UnlinkAt: SingleShotOperation, ~Copyable {
     ///   - flags: How the name is removed; without any, a directory is `EISDIR` in the result.
     @inlinable @inline(__always)
     public init(
-        _ path: consuming PathStorage, in directory: borrowing some FileResource & ~Copyable = UnownedDescriptor.currentDirectory,
+        _ path: consuming PathStorage, in directory: borrowing some NumberedFileResource & ~Copyable = UnownedDescriptor.currentDirectory,
         flags: UnlinkFlags = []
     ) {
         self.directory = directory.hold()
@@ -55,7 +55,7 @@ public struct UnlinkAt: SingleShotOperation, ~Copyable {
     /// Makes an operation that removes a name; see ``init(_:in:flags:)-(PathStorage,_,_)``.
     @inlinable @inline(__always)
     public init(
-        _ path: FilePath, in directory: borrowing some FileResource & ~Copyable = UnownedDescriptor.currentDirectory,
+        _ path: FilePath, in directory: borrowing some NumberedFileResource & ~Copyable = UnownedDescriptor.currentDirectory,
         flags: UnlinkFlags = []
     ) {
         self.init(PathStorage(path), in: directory, flags: flags)
@@ -68,7 +68,7 @@ public struct UnlinkAt: SingleShotOperation, ~Copyable {
     @inlinable @inline(__always)
     @unsafe public mutating func encode(into entry: borrowing SubmissionEntry, kernelData: UnsafeMutablePointer<NoKernelData>) {
         entry.opcode = .unlinkAt
-        entry.setFile(directory)
+        entry.setDirectory(directory)
         // SAFETY: the path is the operation's own.
         unsafe entry.setPath(path)
         entry.operationFlags = flags.rawValue
@@ -131,8 +131,9 @@ public struct RenameAt: SingleShotOperation, ~Copyable {
     ///   - flags: How the name changes.
     @inlinable @inline(__always)
     public init(
-        _ path: consuming PathStorage, in directory: borrowing some FileResource & ~Copyable = UnownedDescriptor.currentDirectory,
-        to newPath: consuming PathStorage, in newDirectory: borrowing some FileResource & ~Copyable = UnownedDescriptor.currentDirectory,
+        _ path: consuming PathStorage, in directory: borrowing some NumberedFileResource & ~Copyable = UnownedDescriptor.currentDirectory,
+        to newPath: consuming PathStorage,
+        in newDirectory: borrowing some NumberedFileResource & ~Copyable = UnownedDescriptor.currentDirectory,
         flags: RenameFlags = []
     ) {
         self.directory = directory.hold()
@@ -145,8 +146,8 @@ public struct RenameAt: SingleShotOperation, ~Copyable {
     /// Makes an operation that gives a file another name; see ``init(_:in:to:in:flags:)-(PathStorage,_,_,_,_)``.
     @inlinable @inline(__always)
     public init(
-        _ path: FilePath, in directory: borrowing some FileResource & ~Copyable = UnownedDescriptor.currentDirectory,
-        to newPath: FilePath, in newDirectory: borrowing some FileResource & ~Copyable = UnownedDescriptor.currentDirectory,
+        _ path: FilePath, in directory: borrowing some NumberedFileResource & ~Copyable = UnownedDescriptor.currentDirectory,
+        to newPath: FilePath, in newDirectory: borrowing some NumberedFileResource & ~Copyable = UnownedDescriptor.currentDirectory,
         flags: RenameFlags = []
     ) {
         self.init(PathStorage(path), in: directory, to: PathStorage(newPath), in: newDirectory, flags: flags)
@@ -159,12 +160,12 @@ public struct RenameAt: SingleShotOperation, ~Copyable {
     @inlinable @inline(__always)
     @unsafe public mutating func encode(into entry: borrowing SubmissionEntry, kernelData: UnsafeMutablePointer<NoKernelData>) {
         entry.opcode = .renameAt
-        entry.setFile(directory)
+        entry.setDirectory(directory)
         // SAFETY: the paths are the operation's own.
         unsafe entry.setPath(path)
         unsafe entry.offset = newPath.kernelAddress
         // The length carries the second directory's descriptor.
-        entry.length = UInt32(bitPattern: newDirectory.number)
+        entry.length = UInt32(bitPattern: newDirectory.processNumber)
         entry.operationFlags = flags.rawValue
     }
 
@@ -199,7 +200,7 @@ public struct MkdirAt: SingleShotOperation, ~Copyable {
     ///   - permissions: The new directory's permissions, less the process's mask; all by default.
     @inlinable @inline(__always)
     public init(
-        _ path: consuming PathStorage, in directory: borrowing some FileResource & ~Copyable = UnownedDescriptor.currentDirectory,
+        _ path: consuming PathStorage, in directory: borrowing some NumberedFileResource & ~Copyable = UnownedDescriptor.currentDirectory,
         permissions: FilePermissions = [.ownerReadWriteExecute, .groupReadWriteExecute, .otherReadWriteExecute]
     ) {
         self.directory = directory.hold()
@@ -210,7 +211,7 @@ public struct MkdirAt: SingleShotOperation, ~Copyable {
     /// Makes an operation that makes a directory; see ``init(_:in:permissions:)-(PathStorage,_,_)``.
     @inlinable @inline(__always)
     public init(
-        _ path: FilePath, in directory: borrowing some FileResource & ~Copyable = UnownedDescriptor.currentDirectory,
+        _ path: FilePath, in directory: borrowing some NumberedFileResource & ~Copyable = UnownedDescriptor.currentDirectory,
         permissions: FilePermissions = [.ownerReadWriteExecute, .groupReadWriteExecute, .otherReadWriteExecute]
     ) {
         self.init(PathStorage(path), in: directory, permissions: permissions)
@@ -223,7 +224,7 @@ public struct MkdirAt: SingleShotOperation, ~Copyable {
     @inlinable @inline(__always)
     @unsafe public mutating func encode(into entry: borrowing SubmissionEntry, kernelData: UnsafeMutablePointer<NoKernelData>) {
         entry.opcode = .mkdirAt
-        entry.setFile(directory)
+        entry.setDirectory(directory)
         // SAFETY: the path is the operation's own.
         unsafe entry.setPath(path)
         entry.length = UInt32(permissions.rawValue)

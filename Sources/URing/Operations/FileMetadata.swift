@@ -56,7 +56,7 @@ public struct Statx: SingleShotOperation, ~Copyable {
     ///   - fields: What is asked for; the kernel may give more or less.
     @inlinable @inline(__always)
     public init(
-        _ path: consuming PathStorage, in directory: borrowing some FileResource & ~Copyable = UnownedDescriptor.currentDirectory,
+        _ path: consuming PathStorage, in directory: borrowing some NumberedFileResource & ~Copyable = UnownedDescriptor.currentDirectory,
         flags: StatxFlags = [], fields: FileStatus.Fields = .basic
     ) {
         self.directory = directory.hold()
@@ -68,20 +68,20 @@ public struct Statx: SingleShotOperation, ~Copyable {
     /// Makes an operation that asks for the metadata of the file at a path; see ``init(_:in:flags:fields:)-(PathStorage,_,_,_)``.
     @inlinable @inline(__always)
     public init(
-        _ path: FilePath, in directory: borrowing some FileResource & ~Copyable = UnownedDescriptor.currentDirectory,
+        _ path: FilePath, in directory: borrowing some NumberedFileResource & ~Copyable = UnownedDescriptor.currentDirectory,
         flags: StatxFlags = [], fields: FileStatus.Fields = .basic
     ) {
         self.init(PathStorage(path), in: directory, flags: flags, fields: fields)
     }
 
-    /// Makes an operation that asks for the metadata of an open file.
+    /// Makes an operation that asks for the metadata of an open file; the kernel does not for a direct descriptor.
     ///
     /// - Parameters:
     ///   - file: The file.
     ///   - flags: How fresh the metadata is to be.
     ///   - fields: What is asked for; the kernel may give more or less.
     @inlinable @inline(__always)
-    public init(of file: borrowing some FileResource & ~Copyable, flags: StatxFlags = [], fields: FileStatus.Fields = .basic) {
+    public init(of file: borrowing some NumberedFileResource & ~Copyable, flags: StatxFlags = [], fields: FileStatus.Fields = .basic) {
         self.init(PathStorage(FilePath()), in: file, flags: flags.union(.emptyPath), fields: fields)
     }
 
@@ -93,7 +93,7 @@ public struct Statx: SingleShotOperation, ~Copyable {
     @unsafe public mutating func encode(into entry: borrowing SubmissionEntry, kernelData: UnsafeMutablePointer<FileStatus>) {
         unsafe kernelData.initialize(to: FileStatus())
         entry.opcode = .statx
-        entry.setFile(directory)
+        entry.setDirectory(directory)
         // SAFETY: the path is the operation's own, and the kernel data lies beside it.
         unsafe entry.setPath(path)
         entry.offset = UInt64(UInt(bitPattern: kernelData))

@@ -46,9 +46,13 @@ public struct OpenFlags: OptionSet, Sendable, Hashable {
     /// Makes a file without a name in the directory that the path names; needs permissions and write access.
     @inlinable public static var temporaryFile: OpenFlags { OpenFlags(rawValue: CURING_O_TMPFILE) }
 
-    /// Whether permissions are needed.
+    /// Sees to it that there are permissions for a file that may be made.
     @inlinable
-    var makesFile: Bool { contains(.create) || isSuperset(of: .temporaryFile) }
+    func require(_ permissions: FilePermissions?) {
+        URing.require(
+            permissions != nil || !(contains(.create) || isSuperset(of: .temporaryFile)),
+            "Opening with `create` or `temporaryFile` needs permissions for the file.")
+    }
 
     /// All bits of the kernel's flags.
     @inlinable
@@ -59,14 +63,15 @@ public struct OpenFlags: OptionSet, Sendable, Hashable {
 
 /// Opens a file.
 ///
-/// The result is its descriptor, which is closed when nobody takes it.
+/// The result is its descriptor, which is closed when nobody takes it. When a ring's file table has no free slot for it, the error is
+/// ``SystemPackage/Errno/fileTableFull``; a file that was to be made has been made by then.
 ///
-/// - Requires: Linux 5.6, `IORING_OP_OPENAT`.
+/// - Requires: Linux 5.6, `IORING_OP_OPENAT`; into a file table Linux 5.15, into any slot of it 5.19.
 /// - Important: The kernel has its own copy of the path once the entry is consumed.
 ///
-/// The liburing function is `io_uring_prep_openat`; see `io_uring_prep_openat(3)`, `openat(2)`.
+/// The liburing functions are `io_uring_prep_openat` and `io_uring_prep_openat_direct`; see `io_uring_prep_openat(3)`, `openat(2)`.
 @frozen
-public struct OpenAt: SingleShotOperation, ~Copyable {
+public struct OpenAt<File: OwnedFile & ~Copyable>: SingleShotOperation, ~Copyable {
     /// Where the path begins, if it is relative.
     public var directory: FileHold
     /// The path.
@@ -77,9 +82,48 @@ public struct OpenAt: SingleShotOperation, ~Copyable {
     public var flags: OpenFlags
     /// The permissions of a new file.
     public var permissions: FilePermissions
-    /// Whether programs that the process executes do not get the descriptor.
+    /// Whether programs that the process executes do not get the descriptor; they never get a direct one.
     public var closesOnExec: Bool
+    /// Where the file goes.
+    public var place: File.Place
 
+    @inlinable @inline(__always)
+    init(
+        path: consuming PathStorage, directory: consuming FileHold, access: FileDescriptor.AccessMode, flags: OpenFlags,
+        permissions: FilePermissions?, closesOnExec: Bool, place: consuming File.Place
+    ) {
+        flags.require(permissions)
+        self.directory = directory
+        self.path = path
+        self.access = access
+        self.flags = flags
+        self.permissions = permissions ?? []
+        self.closesOnExec = closesOnExec
+        self.place = place
+    }
+
+    @inlinable public static var opcode: Opcode { .openAt }
+
+    @inlinable public static var minimumKernel: KernelVersion { KernelVersion(5, 6) }
+
+    @inlinable @inline(__always)
+    @unsafe public mutating func encode(into entry: borrowing SubmissionEntry, kernelData: UnsafeMutablePointer<NoKernelData>) {
+        entry.opcode = .openAt
+        entry.setDirectory(directory)
+        // SAFETY: the path is the operation's own.
+        unsafe entry.setPath(path)
+        entry.length = UInt32(permissions.rawValue)
+        entry.operationFlags = flags.bits(access: access, closesOnExec: closesOnExec && !File.isDirect)
+        File.encode(place, into: entry)
+    }
+
+    @inlinable @inline(__always)
+    @unsafe public mutating func complete(_ completion: CompletionEntry, kernelData: borrowing NoKernelData) -> Result<File, Errno> {
+        unsafe completion.deliver(to: &place)
+    }
+}
+
+extension OpenAt where File == Descriptor {
     /// Makes an operation that opens a file.
     ///
     /// - Parameters:
@@ -92,46 +136,56 @@ public struct OpenAt: SingleShotOperation, ~Copyable {
     /// - Precondition: There are permissions if a file may be made.
     @inlinable @inline(__always)
     public init(
-        _ path: consuming PathStorage, in directory: borrowing some FileResource & ~Copyable = UnownedDescriptor.currentDirectory,
+        _ path: consuming PathStorage, in directory: borrowing some NumberedFileResource & ~Copyable = UnownedDescriptor.currentDirectory,
         _ access: FileDescriptor.AccessMode = .readOnly, flags: OpenFlags = [], permissions: FilePermissions? = nil,
         closesOnExec: Bool = true
     ) {
-        require(permissions != nil || !flags.makesFile, "Opening with `create` or `temporaryFile` needs permissions for the file.")
-        self.directory = directory.hold()
-        self.path = path
-        self.access = access
-        self.flags = flags
-        self.permissions = permissions ?? []
-        self.closesOnExec = closesOnExec
+        self.init(
+            path: path, directory: directory.hold(), access: access, flags: flags, permissions: permissions, closesOnExec: closesOnExec,
+            place: Descriptor.Place())
     }
 
     /// Makes an operation that opens a file; see ``init(_:in:_:flags:permissions:closesOnExec:)-(PathStorage,_,_,_,_,_)``.
     @inlinable @inline(__always)
     public init(
-        _ path: FilePath, in directory: borrowing some FileResource & ~Copyable = UnownedDescriptor.currentDirectory,
+        _ path: FilePath, in directory: borrowing some NumberedFileResource & ~Copyable = UnownedDescriptor.currentDirectory,
         _ access: FileDescriptor.AccessMode = .readOnly, flags: OpenFlags = [], permissions: FilePermissions? = nil,
         closesOnExec: Bool = true
     ) {
         self.init(PathStorage(path), in: directory, access, flags: flags, permissions: permissions, closesOnExec: closesOnExec)
     }
+}
 
-    @inlinable public static var opcode: Opcode { .openAt }
-
-    @inlinable public static var minimumKernel: KernelVersion { KernelVersion(5, 6) }
-
+extension OpenAt where File == DirectDescriptor {
+    /// Makes an operation that opens a file into a ring's file table.
+    ///
+    /// - Parameters:
+    ///   - path: The path.
+    ///   - directory: Where the path begins, if it is relative.
+    ///   - access: What is going to be done with the file.
+    ///   - slot: Where the file goes.
+    ///   - flags: How it is opened.
+    ///   - permissions: The permissions of a new file, less the process's mask.
+    /// - Precondition: There are permissions if a file may be made.
     @inlinable @inline(__always)
-    @unsafe public mutating func encode(into entry: borrowing SubmissionEntry, kernelData: UnsafeMutablePointer<NoKernelData>) {
-        entry.opcode = .openAt
-        entry.setFile(directory)
-        // SAFETY: the path is the operation's own.
-        unsafe entry.setPath(path)
-        entry.length = UInt32(permissions.rawValue)
-        entry.operationFlags = flags.bits(access: access, closesOnExec: closesOnExec)
+    public init(
+        _ path: consuming PathStorage, in directory: borrowing some NumberedFileResource & ~Copyable = UnownedDescriptor.currentDirectory,
+        _ access: FileDescriptor.AccessMode = .readOnly, into slot: consuming FileSlot, flags: OpenFlags = [],
+        permissions: FilePermissions? = nil
+    ) {
+        self.init(
+            path: path, directory: directory.hold(), access: access, flags: flags, permissions: permissions, closesOnExec: false,
+            place: slot)
     }
 
+    /// Makes an operation that opens a file into a ring's file table; see ``init(_:in:_:into:flags:permissions:)-(PathStorage,_,_,_,_,_)``.
     @inlinable @inline(__always)
-    @unsafe public mutating func complete(_ completion: CompletionEntry, kernelData: borrowing NoKernelData) -> Result<Descriptor, Errno> {
-        completion.takeDescriptor()
+    public init(
+        _ path: FilePath, in directory: borrowing some NumberedFileResource & ~Copyable = UnownedDescriptor.currentDirectory,
+        _ access: FileDescriptor.AccessMode = .readOnly, into slot: consuming FileSlot, flags: OpenFlags = [],
+        permissions: FilePermissions? = nil
+    ) {
+        self.init(PathStorage(path), in: directory, access, into: slot, flags: flags, permissions: permissions)
     }
 }
 
@@ -163,14 +217,16 @@ public struct ResolveFlags: OptionSet, Sendable, Hashable {
 
 /// Opens a file by a path that must not lead everywhere.
 ///
-/// The result is its descriptor, which is closed when nobody takes it. Unlike ``OpenAt``, flags that do not go together are `EINVAL`.
+/// The result is its descriptor, which is closed when nobody takes it. Unlike ``OpenAt``, flags that do not go together are `EINVAL`. When a
+/// ring's file table has no free slot for it, the error is ``SystemPackage/Errno/fileTableFull``; a file that was to be made has been made
+/// by then.
 ///
-/// - Requires: Linux 5.6, `IORING_OP_OPENAT2`.
+/// - Requires: Linux 5.6, `IORING_OP_OPENAT2`; into a file table Linux 5.15, into any slot of it 5.19.
 /// - Important: The kernel has its own copy of the path once the entry is consumed.
 ///
-/// The liburing function is `io_uring_prep_openat2`; see `io_uring_prep_openat2(3)`, `openat2(2)`.
+/// The liburing functions are `io_uring_prep_openat2` and `io_uring_prep_openat2_direct`; see `io_uring_prep_openat2(3)`, `openat2(2)`.
 @frozen
-public struct OpenAt2: SingleShotOperation, ~Copyable {
+public struct OpenAt2<File: OwnedFile & ~Copyable>: SingleShotOperation, ~Copyable {
     /// Where the path begins, if it is relative.
     public var directory: FileHold
     /// The path.
@@ -183,9 +239,52 @@ public struct OpenAt2: SingleShotOperation, ~Copyable {
     public var permissions: FilePermissions
     /// How the path may lead to the file.
     public var resolve: ResolveFlags
-    /// Whether programs that the process executes do not get the descriptor.
+    /// Whether programs that the process executes do not get the descriptor; they never get a direct one.
     public var closesOnExec: Bool
+    /// Where the file goes.
+    public var place: File.Place
 
+    @inlinable @inline(__always)
+    init(
+        path: consuming PathStorage, directory: consuming FileHold, access: FileDescriptor.AccessMode, flags: OpenFlags,
+        permissions: FilePermissions?, resolve: ResolveFlags, closesOnExec: Bool, place: consuming File.Place
+    ) {
+        flags.require(permissions)
+        self.directory = directory
+        self.path = path
+        self.access = access
+        self.flags = flags
+        self.permissions = permissions ?? []
+        self.resolve = resolve
+        self.closesOnExec = closesOnExec
+        self.place = place
+    }
+
+    @inlinable public static var opcode: Opcode { .openAt2 }
+
+    @inlinable public static var minimumKernel: KernelVersion { KernelVersion(5, 6) }
+
+    @inlinable @inline(__always)
+    @unsafe public mutating func encode(into entry: borrowing SubmissionEntry, kernelData: UnsafeMutablePointer<OpenHow>) {
+        let bits = flags.bits(access: access, closesOnExec: closesOnExec && !File.isDirect)
+        unsafe kernelData.initialize(
+            to: OpenHow(flags: UInt64(bits), permissions: UInt64(permissions.rawValue), resolve: resolve.rawValue))
+        entry.opcode = .openAt2
+        entry.setDirectory(directory)
+        // SAFETY: the path is the operation's own, and the kernel data lies beside it.
+        unsafe entry.setPath(path)
+        entry.offset = UInt64(UInt(bitPattern: kernelData))
+        entry.length = UInt32(MemoryLayout<OpenHow>.size)
+        File.encode(place, into: entry)
+    }
+
+    @inlinable @inline(__always)
+    @unsafe public mutating func complete(_ completion: CompletionEntry, kernelData: borrowing OpenHow) -> Result<File, Errno> {
+        unsafe completion.deliver(to: &place)
+    }
+}
+
+extension OpenAt2 where File == Descriptor {
     /// Makes an operation that opens a file.
     ///
     /// - Parameters:
@@ -199,51 +298,59 @@ public struct OpenAt2: SingleShotOperation, ~Copyable {
     /// - Precondition: There are permissions if a file may be made.
     @inlinable @inline(__always)
     public init(
-        _ path: consuming PathStorage, in directory: borrowing some FileResource & ~Copyable = UnownedDescriptor.currentDirectory,
+        _ path: consuming PathStorage, in directory: borrowing some NumberedFileResource & ~Copyable = UnownedDescriptor.currentDirectory,
         _ access: FileDescriptor.AccessMode = .readOnly, flags: OpenFlags = [], permissions: FilePermissions? = nil,
         resolve: ResolveFlags, closesOnExec: Bool = true
     ) {
-        require(permissions != nil || !flags.makesFile, "Opening with `create` or `temporaryFile` needs permissions for the file.")
-        self.directory = directory.hold()
-        self.path = path
-        self.access = access
-        self.flags = flags
-        self.permissions = permissions ?? []
-        self.resolve = resolve
-        self.closesOnExec = closesOnExec
+        self.init(
+            path: path, directory: directory.hold(), access: access, flags: flags, permissions: permissions, resolve: resolve,
+            closesOnExec: closesOnExec, place: Descriptor.Place())
     }
 
     /// Makes an operation that opens a file; see ``init(_:in:_:flags:permissions:resolve:closesOnExec:)-(PathStorage,_,_,_,_,_,_)``.
     @inlinable @inline(__always)
     public init(
-        _ path: FilePath, in directory: borrowing some FileResource & ~Copyable = UnownedDescriptor.currentDirectory,
+        _ path: FilePath, in directory: borrowing some NumberedFileResource & ~Copyable = UnownedDescriptor.currentDirectory,
         _ access: FileDescriptor.AccessMode = .readOnly, flags: OpenFlags = [], permissions: FilePermissions? = nil,
         resolve: ResolveFlags, closesOnExec: Bool = true
     ) {
         self.init(
             PathStorage(path), in: directory, access, flags: flags, permissions: permissions, resolve: resolve, closesOnExec: closesOnExec)
     }
+}
 
-    @inlinable public static var opcode: Opcode { .openAt2 }
-
-    @inlinable public static var minimumKernel: KernelVersion { KernelVersion(5, 6) }
-
+extension OpenAt2 where File == DirectDescriptor {
+    /// Makes an operation that opens a file into a ring's file table.
+    ///
+    /// - Parameters:
+    ///   - path: The path.
+    ///   - directory: Where the path begins, if it is relative; with ``ResolveFlags/inRoot`` also if it is absolute.
+    ///   - access: What is going to be done with the file.
+    ///   - slot: Where the file goes.
+    ///   - flags: How it is opened.
+    ///   - permissions: The permissions of a new file, less the process's mask.
+    ///   - resolve: How the path may lead to the file.
+    /// - Precondition: There are permissions if a file may be made.
     @inlinable @inline(__always)
-    @unsafe public mutating func encode(into entry: borrowing SubmissionEntry, kernelData: UnsafeMutablePointer<OpenHow>) {
-        let bits = flags.bits(access: access, closesOnExec: closesOnExec)
-        unsafe kernelData.initialize(
-            to: OpenHow(flags: UInt64(bits), permissions: UInt64(permissions.rawValue), resolve: resolve.rawValue))
-        entry.opcode = .openAt2
-        entry.setFile(directory)
-        // SAFETY: the path is the operation's own, and the kernel data lies beside it.
-        unsafe entry.setPath(path)
-        entry.offset = UInt64(UInt(bitPattern: kernelData))
-        entry.length = UInt32(MemoryLayout<OpenHow>.size)
+    public init(
+        _ path: consuming PathStorage, in directory: borrowing some NumberedFileResource & ~Copyable = UnownedDescriptor.currentDirectory,
+        _ access: FileDescriptor.AccessMode = .readOnly, into slot: consuming FileSlot, flags: OpenFlags = [],
+        permissions: FilePermissions? = nil, resolve: ResolveFlags
+    ) {
+        self.init(
+            path: path, directory: directory.hold(), access: access, flags: flags, permissions: permissions, resolve: resolve,
+            closesOnExec: false, place: slot)
     }
 
+    /// Makes an operation that opens a file into a ring's file table; see
+    /// ``init(_:in:_:into:flags:permissions:resolve:)-(PathStorage,_,_,_,_,_,_)``.
     @inlinable @inline(__always)
-    @unsafe public mutating func complete(_ completion: CompletionEntry, kernelData: borrowing OpenHow) -> Result<Descriptor, Errno> {
-        completion.takeDescriptor()
+    public init(
+        _ path: FilePath, in directory: borrowing some NumberedFileResource & ~Copyable = UnownedDescriptor.currentDirectory,
+        _ access: FileDescriptor.AccessMode = .readOnly, into slot: consuming FileSlot, flags: OpenFlags = [],
+        permissions: FilePermissions? = nil, resolve: ResolveFlags
+    ) {
+        self.init(PathStorage(path), in: directory, access, into: slot, flags: flags, permissions: permissions, resolve: resolve)
     }
 }
 
@@ -255,13 +362,5 @@ public struct OpenHow: BitwiseCopyable, Sendable {
     @inlinable @inline(__always)
     init(flags: UInt64, permissions: UInt64, resolve: UInt64) {
         how = curing_open_how(flags: flags, mode: permissions, resolve: resolve)
-    }
-}
-
-extension CompletionEntry {
-    /// The result as a descriptor that is now owned, or the error.
-    @inlinable @inline(__always)
-    func takeDescriptor() -> Result<Descriptor, Errno> {
-        result < 0 ? .failure(Errno(rawValue: 0 &- result)) : .success(Descriptor(received: result))
     }
 }

@@ -5,14 +5,14 @@ import SystemPackage
 
 /// Makes a socket.
 ///
-/// The result is its descriptor.
+/// The result is its descriptor. When a ring's file table has no free slot for it, the error is ``SystemPackage/Errno/fileTableFull``.
 ///
 /// - Requires: Linux 5.19, `IORING_OP_SOCKET`.
 /// - Important: The kernel touches no memory.
 ///
-/// The liburing function is `io_uring_prep_socket`; see `io_uring_prep_socket(3)`, `socket(2)`.
+/// The liburing functions are `io_uring_prep_socket` and `io_uring_prep_socket_direct`; see `io_uring_prep_socket(3)`, `socket(2)`.
 @frozen
-public struct Socket: SingleShotOperation, ~Copyable {
+public struct Socket<File: OwnedFile & ~Copyable>: SingleShotOperation, ~Copyable {
     /// What addresses it has.
     public var domain: SocketDomain
     /// What it carries.
@@ -21,22 +21,18 @@ public struct Socket: SingleShotOperation, ~Copyable {
     public var protocolNumber: SocketProtocol
     /// How its descriptor behaves.
     public var flags: SocketFlags
+    /// Where the socket goes.
+    public var place: File.Place
 
-    /// Makes the operation.
-    ///
-    /// - Parameters:
-    ///   - domain: What addresses the socket has.
-    ///   - type: What it carries.
-    ///   - protocolNumber: Which protocol it speaks, when domain and type leave a choice.
-    ///   - flags: How its descriptor behaves; it is close-on-exec unless they say otherwise.
     @inlinable @inline(__always)
-    public init(
-        _ domain: SocketDomain, _ type: SocketType, protocol protocolNumber: SocketProtocol = .standard, flags: SocketFlags = []
+    init(
+        domain: SocketDomain, type: SocketType, protocolNumber: SocketProtocol, flags: SocketFlags, place: consuming File.Place
     ) {
         self.domain = domain
         self.type = type
         self.protocolNumber = protocolNumber
         self.flags = flags
+        self.place = place
     }
 
     @inlinable public static var opcode: Opcode { .socket }
@@ -47,14 +43,48 @@ public struct Socket: SingleShotOperation, ~Copyable {
     @unsafe public mutating func encode(into entry: borrowing SubmissionEntry, kernelData: UnsafeMutablePointer<NoKernelData>) {
         entry.opcode = .socket
         entry.fileDescriptor = domain.rawValue
-        entry.offset = UInt64(UInt32(bitPattern: type.rawValue) | flags.kernelBits)
+        entry.offset = UInt64(UInt32(bitPattern: type.rawValue) | flags.kernelBits(for: File.self))
         entry.length = UInt32(bitPattern: protocolNumber.rawValue)
+        File.encode(place, into: entry)
     }
 
     @inlinable @inline(__always)
-    @unsafe public mutating func complete(_ completion: CompletionEntry, kernelData: borrowing NoKernelData) -> Result<Descriptor, Errno> {
-        if let errno = completion.errno { return .failure(errno) }
-        return .success(Descriptor(received: completion.result))
+    @unsafe public mutating func complete(_ completion: CompletionEntry, kernelData: borrowing NoKernelData) -> Result<File, Errno> {
+        unsafe completion.deliver(to: &place)
+    }
+}
+
+extension Socket where File == Descriptor {
+    /// Makes an operation that makes a socket.
+    ///
+    /// - Parameters:
+    ///   - domain: What addresses the socket has.
+    ///   - type: What it carries.
+    ///   - protocolNumber: Which protocol it speaks, when domain and type leave a choice.
+    ///   - flags: How its descriptor behaves; it is close-on-exec unless they say otherwise.
+    @inlinable @inline(__always)
+    public init(
+        _ domain: SocketDomain, _ type: SocketType, protocol protocolNumber: SocketProtocol = .standard, flags: SocketFlags = []
+    ) {
+        self.init(domain: domain, type: type, protocolNumber: protocolNumber, flags: flags, place: Descriptor.Place())
+    }
+}
+
+extension Socket where File == DirectDescriptor {
+    /// Makes an operation that makes a socket in a ring's file table.
+    ///
+    /// - Parameters:
+    ///   - domain: What addresses the socket has.
+    ///   - type: What it carries.
+    ///   - protocolNumber: Which protocol it speaks, when domain and type leave a choice.
+    ///   - slot: Where the socket goes.
+    ///   - flags: How the socket behaves.
+    @inlinable @inline(__always)
+    public init(
+        _ domain: SocketDomain, _ type: SocketType, protocol protocolNumber: SocketProtocol = .standard, into slot: consuming FileSlot,
+        flags: SocketFlags = []
+    ) {
+        self.init(domain: domain, type: type, protocolNumber: protocolNumber, flags: flags, place: slot)
     }
 }
 
@@ -84,12 +114,10 @@ public struct Bind: SingleShotOperation, ~Copyable {
 
     @inlinable @inline(__always)
     @unsafe public mutating func encode(into entry: borrowing SubmissionEntry, kernelData: UnsafeMutablePointer<SocketAddress>) {
-        // SAFETY: the kernel data is uninitialised, and stays in place until the operation is done.
-        unsafe kernelData.initialize(to: address)
         entry.opcode = .bind
         entry.setFile(file)
-        entry.address = UInt64(UInt(bitPattern: kernelData))
-        entry.offset = UInt64(address.storedByteCount)
+        // SAFETY: the kernel data is uninitialised, and stays in place until the operation is done.
+        unsafe entry.setAddress(address, at: kernelData)
     }
 
     @inlinable @inline(__always)
@@ -168,12 +196,10 @@ public struct Connect: SingleShotOperation, ~Copyable {
 
     @inlinable @inline(__always)
     @unsafe public mutating func encode(into entry: borrowing SubmissionEntry, kernelData: UnsafeMutablePointer<SocketAddress>) {
-        // SAFETY: the kernel data is uninitialised, and stays in place until the operation is done.
-        unsafe kernelData.initialize(to: address)
         entry.opcode = .connect
         entry.setFile(file)
-        entry.address = UInt64(UInt(bitPattern: kernelData))
-        entry.offset = UInt64(address.storedByteCount)
+        // SAFETY: the kernel data is uninitialised, and stays in place until the operation is done.
+        unsafe entry.setAddress(address, at: kernelData)
     }
 
     @inlinable @inline(__always)
@@ -218,5 +244,15 @@ public struct Shutdown: SingleShotOperation, ~Copyable {
     @inlinable @inline(__always)
     @unsafe public mutating func complete(_ completion: CompletionEntry, kernelData: borrowing NoKernelData) -> Result<Void, Errno> {
         completion.status
+    }
+}
+
+extension SubmissionEntry {
+    /// Points the entry at an address that is put beside the operation.
+    @inlinable @inline(__always)
+    @unsafe func setAddress(_ address: SocketAddress, at kernelData: UnsafeMutablePointer<SocketAddress>) {
+        unsafe kernelData.initialize(to: address)
+        self.address = UInt64(UInt(bitPattern: kernelData))
+        offset = UInt64(address.storedByteCount)
     }
 }

@@ -14,14 +14,19 @@ struct RingAnchor: BitwiseCopyable {
         var holdCount: Int32
         /// Tagged buffers that have left their table and that the kernel still has.
         var unreleasedBufferCount = 0
+        /// The process-wide number of the ring.
+        let ringIdentity: UInt32
     }
 
     private let state: UnsafeMutablePointer<State>
 
-    init(descriptor: Int32) {
+    init(descriptor: Int32, ringIdentity: UInt32) {
         unsafe state = .allocate(capacity: 1)
-        unsafe state.initialize(to: State(descriptor: descriptor, holdCount: 1))
+        unsafe state.initialize(to: State(descriptor: descriptor, holdCount: 1, ringIdentity: ringIdentity))
     }
+
+    /// The number of the ring that its submission entries and tokens carry too: a resource is good on its own ring only.
+    var ringIdentity: UInt32 { unsafe state.pointee.ringIdentity }
 
     func retain() {
         unsafe state.pointee.holdCount += 1

@@ -52,10 +52,10 @@ extension Ring {
     ///
     /// The liburing function is `io_uring_register_eventfd`; see `io_uring_register_eventfd(3)`.
     public mutating func registerEvents(
-        on events: borrowing some FileResource & ~Copyable, onlyAsynchronous: Bool = false
+        on events: borrowing some NumberedFileResource & ~Copyable, onlyAsynchronous: Bool = false
     ) throws(Errno) {
         let hold = events.hold()
-        var number = hold.number
+        var number = hold.processNumber
         // SAFETY: the kernel reads the number before the call returns, and keeps a reference of its own to the eventfd.
         try unsafe core.register(
             onlyAsynchronous ? CURING_REGISTER_EVENTFD_ASYNC : CURING_REGISTER_EVENTFD, &number, count: 1)

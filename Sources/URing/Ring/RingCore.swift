@@ -55,7 +55,7 @@ struct RingCore: ~Copyable {
         self.table = table
         setupFlags = unsafe ring.setup_flags
         unsafe self.ring = unsafe ring
-        anchor = unsafe RingAnchor(descriptor: ring.fd)
+        anchor = unsafe RingAnchor(descriptor: ring.fd, ringIdentity: table.identity)
         submitsWhenFull = options.submitsWhenFull
         missingOptions = missing
     }

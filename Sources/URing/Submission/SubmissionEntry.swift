@@ -113,10 +113,19 @@ public struct SubmissionEntry: ~Copyable {
 
 extension SubmissionEntry {
     /// Directs the operation at a file: its descriptor, or its slot with the flag for fixed files.
+    ///
+    /// - Precondition: A slot is of the same ring's file table.
     @inlinable @inline(__always)
     public func setFile(_ file: borrowing FileHold) {
         fileDescriptor = file.number
         flags |= file.entryFlags
+        if file.entryFlags != 0 { file.requireSlot(ofRing: ringIdentity) }
+    }
+
+    /// Has a path begin at a directory, which the kernel takes no slot for.
+    @inlinable @inline(__always)
+    func setDirectory(_ directory: borrowing FileHold) {
+        fileDescriptor = directory.processNumber
     }
 
     /// Points the entry at memory that the operation owns, with its byte count.

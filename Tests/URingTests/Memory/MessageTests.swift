@@ -100,12 +100,12 @@ import Testing
                 for _ in 0...253 { message.appendDescriptor(UnownedDescriptor.standardInput) }
             })
         expectSentence(
-            "A direct descriptor cannot be sent; install it as a normal one first.",
+            "A direct descriptor has no number in the process; install it as a normal one first.",
             of: await #expect(processExitsWith: .failure, observing: [\.standardErrorContent]) {
                 var ring = try Ring<Int>(entries: 8)
                 let table = try ring.makeFileTable(count: 4)
                 var message = Message(controlByteCapacity: 100)
-                message.appendDescriptor(DirectDescriptor(received: 3, in: table.state))
+                message.appendDescriptor(FileInDisguise(file: DirectDescriptor(received: 3, in: table.state).hold()))
             })
         expectSentence(
             "The payload of a control message can have from 0 bytes to 1 MiB.",
@@ -151,4 +151,11 @@ import Testing
                 for _ in 0..<3 { message.appendDescriptor(UnownedDescriptor.standardInput) }
             })
     }
+}
+
+/// A client's own kind of file that claims to have a number.
+private struct FileInDisguise: NumberedFileResource, ~Copyable {
+    let file: FileHold
+
+    func hold() -> FileHold { file.hold() }
 }

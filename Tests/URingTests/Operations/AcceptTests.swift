@@ -33,7 +33,7 @@ import Testing
         try ring.prepare(Accept(listener.descriptor, flags: .nonBlocking, mode: .pollFirst), tag: 1)
         try ring.submit()
         let client = try listener.connect()
-        let accepted = try ring.nextCompletionWaiting().take(Accept.self).result.get()
+        let accepted = try ring.nextCompletionWaiting().take(Accept<Descriptor>.self).result.get()
         #expect(accepted.peer == (try client.localAddress()))
         #expect(accepted.descriptor.isCloseOnExec && accepted.descriptor.isNonBlocking)
         #expect(accepted.descriptor.sendNow([1, 2, 3]) == 3)
@@ -66,7 +66,7 @@ import Testing
         let closed = try ring.run(Accept(UnownedDescriptor(FileDescriptor(rawValue: -1)))).entry.errno
         #expect(closed == .badFileDescriptor)
         try ring.prepare(AcceptMultishot(Descriptor.socket(.ipv4, .stream)), tag: 0)
-        guard case .finished(let ended) = try ring.nextCompletionWaiting().event(AcceptMultishot.self) else {
+        guard case .finished(let ended) = try ring.nextCompletionWaiting().event(AcceptMultishot<Descriptor>.self) else {
             Issue.record("The accept should have ended.")
             return
         }
@@ -82,7 +82,7 @@ import Testing
             let client = try listener.connect()
             let completion = try ring.nextCompletionWaiting()
             #expect(completion.tag == 7 && completion.hasMore)
-            guard case .more(let result) = completion.event(AcceptMultishot.self) else {
+            guard case .more(let result) = completion.event(AcceptMultishot<Descriptor>.self) else {
                 Issue.record("The accept should go on.")
                 return
             }

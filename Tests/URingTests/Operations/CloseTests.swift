@@ -56,7 +56,7 @@ import Testing
         try ring.prepare(Close(readEnd), tag: 2)
         let completion = try ring.nextCompletionWaiting()
         #expect(completion.tag == 2)
-        let completed = completion.take(Close.self)
+        let completed = completion.take(Close<Descriptor>.self)
         #expect(try completed.result.get() == .deferred)
         _ = consume completed
         expectReader(of: writeEnd, exists: true)
@@ -112,5 +112,75 @@ import Testing
             try ring.submit()
         }
         expectWriter(of: readEnd, exists: false)
+    }
+
+    // MARK: Direct descriptors
+
+    @Test func closesASlotOnceAndForAll() throws {
+        var server = try DirectServer(slotCount: 1)
+        let client = try server.listener.connect()
+        let connection = try server.accept()
+        let completed = try server.ring.run(Close(connection), tag: 2)
+        #expect(try completed.result.get() == .closed)
+        #expect(client.receiveBounded() == [])
+        #expect(server.table.usedCount == 0)
+        // The slot is another connection's by now, which closing the old one again must not touch.
+        let next = try server.listener.connect()
+        let other = try server.accept()
+        let again = try server.ring.run(Close(completed.operation.descriptor), tag: 2)
+        #expect(again.entry.errno == .badFileDescriptor)
+        drop(again)
+        #expect(server.table.usedCount == 1)
+        _ = try server.ring.run(Send(other, from: Buffer(copying: [3])), tag: 2).result.get()
+        #expect(next.receiveBounded() == [3])
+    }
+
+    @Test func waitsForOtherOperationsOnTheSlot() throws {
+        var server = try DirectServer(slotCount: 1)
+        let client = try server.listener.connect()
+        let connection = try server.accept()
+        try server.ring.prepare(Receive(connection, into: Buffer(byteCapacity: 16)), tag: 2)
+        let outcome = try server.closeNow(connection)
+        #expect(outcome == .deferred)
+        #expect(server.table.usedCount == 1)
+        #expect(client.sendNow([1]) == 1)
+        do {
+            let received = try server.ring.nextCompletionWaiting().take(Receive<Buffer>.self)
+            #expect(received.operation.memory.copyBytes() == [1])
+        }
+        #expect(client.receiveBounded() == [])
+        #expect(server.table.usedCount == 0)
+    }
+
+    @Test func leavesTheSlotToTheDropWhenItIsCancelled() throws {
+        var server = try DirectServer(slotCount: 1)
+        let client = try server.listener.connect()
+        var operation = Close(try server.accept())
+        let result = unsafe operation.complete(CompletionEntry(result: -ECANCELED), kernelData: NoKernelData())
+        #expect(throws: Errno.canceled) { try result.get() }
+        #expect(server.table.usedCount == 1)
+        drop(operation)
+        #expect(server.table.usedCount == 0)
+        #expect(client.receiveBounded() == [])
+    }
+
+    @Test(arguments: [false, true])
+    func closesTheSlotWhenTheRingIsDropped(isSubmitted: Bool) throws {
+        var server = try DirectServer(slotCount: 1)
+        let client = try server.listener.connect()
+        try server.ring.prepare(Close(try server.accept()), tag: 2)
+        if isSubmitted { try server.ring.submit() }
+        drop(server)
+        #expect(client.receiveBounded() == [])
+    }
+
+    @Test func closingAnotherRingsSlotTraps() async {
+        let result = await #expect(processExitsWith: .failure, observing: [\.standardErrorContent]) {
+            var ring = try Ring<Int>(entries: 8)
+            var other = try Ring<Int>(entries: 8)
+            let table = try ring.makeFileTable(count: 1)
+            try other.prepare(Close(try ring.run(Socket(.unix, .stream, into: table.anySlot)).result.get()), tag: 1)
+        }
+        expectSentence("This direct descriptor is another ring's", of: result)
     }
 }

@@ -30,3 +30,13 @@ import Testing
     unsafe entry.deallocate()
     unsafe expected.deallocate()
 }
+
+/// The submission queue entry that an operation encodes to.
+func encodedEntry<Op: Operation & ~Copyable>(of operation: consuming Op, ringIdentity: UInt32) -> curing_sqe {
+    var operation = operation
+    var entry = curing_sqe()
+    let kernelData = UnsafeMutablePointer<Op.KernelData>.allocate(capacity: 1)
+    unsafe operation.encode(into: SubmissionEntry(&entry, ringIdentity: ringIdentity), kernelData: kernelData)
+    unsafe kernelData.deallocate()
+    return entry
+}
