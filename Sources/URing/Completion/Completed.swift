@@ -27,7 +27,7 @@ public struct Completed<Op: Operation & ~Copyable>: ~Copyable {
 extension Completed where Op: MultishotOperation & ~Copyable {
     /// Why the operation ended, and with that whether to prepare it again.
     @inlinable
-    public var ending: MultishotEnding { Op.ending(entry) }
+    public var ending: MultishotEnding { operation.ending(entry) }
 }
 
 /// What one completion of a multishot operation says.

@@ -5,9 +5,12 @@ import SystemPackage
 
 /// A pool of buffers from which the kernel picks one when data arrives, so that waiting operations need none of their own.
 ///
-/// Make one with ``Ring/makeBufferRing(count:byteCount:group:mode:)``, and operations on it such as ``ReceiveMultishot``. They give
-/// a ``BufferLease`` for each buffer the kernel has filled. Dropping the pool ends it when the last operation on it has ended; its memory
-/// goes with the last lease.
+/// Make one with ``Ring/makeBufferRing(count:byteCount:group:mode:isKernelMapped:)``, and operations on it such as ``ReceiveMultishot``. They
+/// give a ``BufferLease`` for each buffer the kernel has filled, and the buffer comes back when the lease is dropped. An operation
+/// that finds no buffer ends with ``MultishotEnding/outOfBuffers``; the data stays where it is, and the pool tells by ``canRearm`` when
+/// preparing the operation again makes sense.
+///
+/// Dropping the pool ends it when the last operation on it has ended; its memory goes with the last lease.
 @frozen
 public struct BufferRing: ~Copyable {
     @usableFromInline let state: BufferRingState
@@ -26,8 +29,18 @@ public struct BufferRing: ~Copyable {
         case whole
         /// Completions fill a buffer one after the other until it is full, or fewer than `minimumLeft` bytes are left (Linux 6.12).
         ///
-        /// With `minimumLeft` other than zero, a kernel is needed that knows it; others ignore or refuse it.
+        /// With `minimumLeft` other than zero, a newer kernel is needed that knows it.
         case incremental(minimumLeft: Int = 0)
+
+        var isIncremental: Bool { self != .whole }
+
+        /// What a buffer must have left to be filled on; with less the kernel is done with it.
+        var minimumLeft: Int {
+            switch self {
+            case .whole: 0
+            case .incremental(let minimumLeft): minimumLeft
+            }
+        }
     }
 
     /// How many buffers there are.
@@ -36,14 +49,37 @@ public struct BufferRing: ~Copyable {
     /// How large each of them is.
     public var byteCount: Int { state.byteCount }
 
-    /// How many of them the kernel can fill now; when an operation has ended for want of buffers, prepare it again once this is not zero.
+    /// How the kernel uses them.
+    public var mode: Mode { state.mode }
+
+    /// Whether the kernel has a buffer, so that it makes sense to prepare an operation again that ended for want of one.
+    ///
+    /// It becomes true when a lease is dropped, and at no other time.
+    public var canRearm: Bool { state.availableCount > 0 }
+
+    /// How many of the buffers the kernel can fill, as far as completions have been taken.
+    ///
+    /// Asking takes in the buffers whose leases were dropped on other threads.
     public var availableCount: Int { state.availableCount }
 
-    /// How many of them are leased.
+    /// How many of the buffers the kernel is done with and that are not back yet, because they are leased.
     public var leasedCount: Int { state.count - state.availableCount }
 
-    /// How often an operation found no buffer.
+    /// How many leases there are; in incremental mode a buffer can have several, also while the kernel goes on with it.
+    public var leaseCount: Int { state.leaseCount }
+
+    /// How often an operation found no buffer, `ENOBUFS`.
     public var exhaustionCount: UInt64 { state.exhaustionCount }
+
+    /// Asks the kernel how many of the buffers it has, those not counted that it has put into completions which nobody has taken yet.
+    ///
+    /// - Throws: `EBADF` if the ring is gone, `EINVAL` if the kernel is too old.
+    ///
+    /// The liburing function is `io_uring_buf_ring_available`; see `io_uring_buf_ring_head(3)`. Linux 6.8.
+    public func queryAvailableCount() throws(Errno) -> Int {
+        state.takeReturned()
+        return try state.kernelCount()
+    }
 
     /// Takes a share in the pool for an operation.
     @inlinable @inline(__always)
@@ -67,95 +103,26 @@ public struct BufferRingHold: ~Copyable {
     }
 }
 
-/// Bytes that the kernel has put into a buffer of a ``BufferRing``.
-///
-/// The buffer goes back to its pool when the lease is dropped. As a ``ByteSource`` it can be the memory of a ``Send`` or ``Write``, which
-/// passes it on without a copy; it goes back when that is done.
-@safe
-public struct BufferLease: ~Copyable, ByteSource {
-    private let state: BufferRingState?
-    private let identifier: Int
-    // SAFETY: the bytes are this lease's alone until it gives the buffer back; the state keeps the memory.
-    private let start: UnsafeRawPointer?
-    /// How many bytes there are.
-    public private(set) var count: Int
-
-    /// Makes a lease of nothing.
-    @usableFromInline
-    init() {
-        state = nil
-        identifier = 0
-        unsafe start = nil
-        count = 0
-    }
-
-    init(state: BufferRingState, identifier: Int, bytes: UnsafeRawBufferPointer) {
-        self.state = state
-        self.identifier = identifier
-        unsafe start = bytes.baseAddress
-        count = bytes.count
-    }
-
-    deinit {
-        state?.giveBack(identifier)
-    }
-
-    /// Whether there is nothing, as at the end of a stream.
-    public var isEmpty: Bool { count == 0 }
-
-    /// The bytes.
-    public var bytes: RawSpan {
-        @_lifetime(borrow self)
-        get {
-            let span = unsafe RawSpan(_unsafeBytes: kernelBytes)
-            return unsafe _overrideLifetime(span, borrowing: self)
-        }
-    }
-
-    /// The bytes, for an operation.
-    @unsafe public var kernelBytes: UnsafeRawBufferPointer {
-        unsafe UnsafeRawBufferPointer(start: start, count: count)
-    }
-
-    /// Forgets the bytes from `count` on.
-    ///
-    /// - Precondition: There are so many.
-    public mutating func truncate(to count: Int) {
-        require(count >= 0 && count <= self.count, "A lease can be truncated only to fewer bytes than it has.")
-        self.count = count
-    }
-
-    /// The bytes as an array.
-    public func copyBytes() -> [UInt8] { unsafe [UInt8](kernelBytes) }
-}
-
 extension Ring {
     /// Makes a pool of buffers from which the kernel picks.
     ///
     /// - Parameters:
     ///   - count: How many buffers: a power of two, at most 32768.
     ///   - byteCount: How large each of them is.
-    ///   - group: The number by which the kernel knows the pool, one for each pool of a ring.
+    ///   - group: The number by which the kernel knows the pool, one for each ring of buffers.
     ///   - mode: How the kernel uses a buffer.
+    ///   - isKernelMapped: Whether the kernel allocates the ring's entries, which are else memory of the process that is locked (Linux 6.4).
+    ///     The ring's file then stays open as long as the pool, and the group is below 2048.
     /// - Returns: The pool.
-    /// - Throws: `EEXIST` if the group is in use, `EINVAL` if the kernel is too old for the mode, `ENOMEM` beyond the limit of locked memory.
-    /// - Precondition: The count is a power of two from 1 to 32768, and the buffers are not empty.
+    /// - Throws: An error that names the likely cause.
     ///
     /// The liburing function is `io_uring_setup_buf_ring`; see `io_uring_register_buf_ring(3)`. Linux 5.19.
     public mutating func makeBufferRing(
-        count: Int, byteCount: Int, group: UInt16 = 0, mode: BufferRing.Mode = .whole
-    ) throws(Errno) -> BufferRing {
-        require(
-            count >= 1 && count <= 32768 && count & (count - 1) == 0, "A buffer ring has a power of two of buffers, at most 32768.")
-        require(byteCount >= 1 && byteCount <= Int(Int32.max), "The buffers of a ring have from 1 byte to 2 GiB each.")
-        let (isIncremental, minimumLeft) =
-            switch mode {
-            case .whole: (false, 0)
-            case .incremental(let minimumLeft): (true, minimumLeft)
-            }
-        return BufferRing(
+        count: Int, byteCount: Int, group: UInt16 = 0, mode: BufferRing.Mode = .whole, isKernelMapped: Bool = false
+    ) throws(BufferRingError) -> BufferRing {
+        BufferRing(
             state: try BufferRingState(
-                anchor: core.anchor, group: group, count: count, byteCount: byteCount, isIncremental: isIncremental,
-                minimumLeft: minimumLeft))
+                anchor: core.anchor, ringIdentity: core.table.identity, group: group, count: count, byteCount: byteCount, mode: mode,
+                isKernelMapped: isKernelMapped))
     }
 }

@@ -3,71 +3,96 @@
 import CURing
 import SystemPackage
 
-/// The memory of a buffer ring: the ring of entries that the kernel reads, the buffers, and who has each of them.
+/// A pool of buffers: the ring of entries that the kernel reads, the buffers, and who has each of them.
 ///
-/// A buffer is the kernel's from the moment its entry is published until a completion names it; then it is leased, and goes back when the
-/// last lease of it is dropped. Operations and the owner hold the ring's registration, and they and the leases hold the memory, so that
-/// neither goes while somebody needs it. All of them are in one isolation region, so the counts are plain.
+/// A buffer is the kernel's from the moment its entry is published until a completion says that the kernel is done with it; then it is
+/// leased, and goes back when the last lease of it is dropped. Operations and the owner hold the ring's registration, and they and the leases
+/// hold the memory, so that neither goes while somebody needs it. All of them are in one isolation region, so the counts are plain; only
+/// what leases on other threads share with them is not.
 @safe @usableFromInline
 struct BufferRingState: BitwiseCopyable {
-    @usableFromInline
-    struct Buffer {
+    private struct Buffer {
         /// Where in the buffer the kernel goes on, in incremental mode.
-        var offset: UInt32
+        var offset: UInt32 = 0
         /// How many leases of it are out.
-        var leaseCount: UInt32
+        var leaseCount: UInt32 = 0
+        /// How much of it a bundle has filled that goes on in the next buffer.
+        var filledByteCount: UInt32 = 0
+        /// Where in the ring of entries it was last put.
+        var position: UInt16 = 0
+        /// The buffer that was put behind it there, once there is one.
+        var next: UInt16 = 0
         /// Whether the kernel may still write to it.
-        var isWithKernel: Bool
+        var isWithKernel = false
     }
 
     @safe
     private struct Block {
-        let entries: UnsafeMutablePointer<curing_buf>
-        let memory: UnsafeMutableRawPointer
+        let registration: BufferRingRegistration
+        let shared: SharedBuffers
         let buffers: UnsafeMutablePointer<Buffer>
-        let count: Int
         let byteCount: Int
-        let group: UInt16
-        let isIncremental: Bool
-        let anchor: RingAnchor
+        let mode: BufferRing.Mode
+        let ringIdentity: UInt32
         /// The owner and the operations.
-        var registrationHolds: Int
-        /// The registration, and the leases.
-        var memoryHolds: Int
-        var tail: UInt16
+        var registrationHolds = 1
+        /// The registration, and the leases in this isolation region.
+        var memoryHolds = 1
+        var tail: UInt16 = 0
+        /// The buffer in front of the tail.
+        var last: UInt16 = 0
         /// Buffers that are the kernel's.
-        var availableCount: Int
+        var availableCount = 0
+        /// Leases, wherever they are.
+        var leaseCount = 0
         /// How often an operation found no buffer.
-        var exhaustionCount: UInt64
+        var exhaustionCount: UInt64 = 0
+
+        init(
+            registration: BufferRingRegistration, shared: SharedBuffers, buffers: UnsafeMutablePointer<Buffer>, byteCount: Int,
+            mode: BufferRing.Mode, ringIdentity: UInt32
+        ) {
+            self.registration = registration
+            self.shared = shared
+            unsafe self.buffers = unsafe buffers
+            self.byteCount = byteCount
+            self.mode = mode
+            self.ringIdentity = ringIdentity
+        }
     }
 
     private let block: UnsafeMutablePointer<Block>
 
     /// Allocates the memory, registers it, and gives the kernel all buffers.
-    init(anchor: RingAnchor, group: UInt16, count: Int, byteCount: Int, isIncremental: Bool, minimumLeft: Int) throws(Errno) {
-        let entries = UnsafeMutableRawPointer.allocate(byteCount: count * MemoryLayout<curing_buf>.stride, alignment: 4096)
-        unsafe entries.initializeMemory(as: UInt8.self, repeating: 0, count: count * MemoryLayout<curing_buf>.stride)
-        var registration = curing_buf_reg()
-        registration.ring_addr = UInt64(UInt(bitPattern: entries))
-        registration.ring_entries = UInt32(count)
-        registration.bgid = group
-        registration.flags = isIncremental ? CURING_PBUF_RING_INC : 0
-        registration.min_left = UInt32(minimumLeft)
-        // SAFETY: the kernel pins the entries' pages, and the memory stays until the ring of buffers is unregistered.
-        let status = unsafe anchor.register(CURING_REGISTER_PBUF_RING, &registration, count: 1)
-        guard status >= 0 else {
-            unsafe entries.deallocate()
-            throw Errno(rawValue: -status)
+    init(
+        anchor: RingAnchor, ringIdentity: UInt32, group: UInt16, count: Int, byteCount: Int, mode: BufferRing.Mode, isKernelMapped: Bool
+    ) throws(BufferRingError) {
+        try BufferRingError.check(count: count)
+        guard byteCount >= 1, byteCount <= Int(Int32.max) else { throw BufferRingError(.byteCount(byteCount)) }
+        guard mode.minimumLeft >= 0, mode.minimumLeft <= byteCount else { throw BufferRingError(.minimumLeft(mode.minimumLeft)) }
+        // The offset of the mapping has eleven bits for the group.
+        guard !isKernelMapped || group < 2048 else { throw BufferRingError(.groupNotMappable(group)) }
+        do throws(Errno) {
+            let shared = try SharedBuffers(count: count, byteCount: byteCount)
+            do throws(Errno) {
+                let registration = try BufferRingRegistration(
+                    anchor: anchor, group: group, count: count,
+                    flags: (mode.isIncremental ? CURING_PBUF_RING_INC : 0) | (isKernelMapped ? CURING_PBUF_RING_MMAP : 0),
+                    minimumLeft: mode.minimumLeft)
+                let buffers = UnsafeMutablePointer<Buffer>.allocate(capacity: count)
+                unsafe buffers.initialize(repeating: Buffer(), count: count)
+                unsafe block = .allocate(capacity: 1)
+                unsafe block.initialize(
+                    to: Block(
+                        registration: registration, shared: shared, buffers: buffers, byteCount: byteCount, mode: mode,
+                        ringIdentity: ringIdentity))
+            } catch {
+                shared.release()
+                throw error
+            }
+        } catch {
+            throw BufferRingError(error, group: group)
         }
-        anchor.retain()
-        unsafe block = .allocate(capacity: 1)
-        unsafe block.initialize(
-            to: Block(
-                entries: entries.assumingMemoryBound(to: curing_buf.self),
-                memory: .allocate(byteCount: count * byteCount, alignment: 4096), buffers: .allocate(capacity: count), count: count,
-                byteCount: byteCount, group: group, isIncremental: isIncremental, anchor: anchor, registrationHolds: 1, memoryHolds: 1,
-                tail: 0, availableCount: 0, exhaustionCount: 0))
-        unsafe block.pointee.buffers.initialize(repeating: Buffer(offset: 0, leaseCount: 0, isWithKernel: false), count: count)
         for identifier in 0..<count { enqueue(identifier) }
         publish()
     }
@@ -84,98 +109,230 @@ struct BufferRingState: BitwiseCopyable {
     func releaseRegistration() {
         unsafe block.pointee.registrationHolds -= 1
         guard unsafe block.pointee.registrationHolds == 0 else { return }
-        var registration = curing_buf_reg()
-        registration.bgid = unsafe block.pointee.group
-        _ = unsafe block.pointee.anchor.register(CURING_UNREGISTER_PBUF_RING, &registration, count: 1)
+        unsafe block.pointee.registration.end()
         releaseMemory()
     }
 
     private func releaseMemory() {
         unsafe block.pointee.memoryHolds -= 1
         guard unsafe block.pointee.memoryHolds == 0 else { return }
-        // SAFETY: the kernel does not know the memory any more, and no lease refers to it.
-        unsafe block.pointee.anchor.release()
-        unsafe block.pointee.entries.deallocate()
-        unsafe block.pointee.memory.deallocate()
+        // SAFETY: the kernel does not know the memory any more, and no lease of this isolation region refers to it. Those of others have
+        // shares of their own in what they use.
+        unsafe block.pointee.shared.release()
         unsafe block.pointee.buffers.deallocate()
         unsafe block.deallocate()
     }
 
     // MARK: Buffers
 
+    private func memory(of identifier: Int) -> UnsafeMutableRawPointer {
+        unsafe block.pointee.shared.start + identifier * block.pointee.byteCount
+    }
+
     /// Puts a buffer at the tail of the ring, for the kernel to find once it is published.
     private func enqueue(_ identifier: Int) {
-        let (count, byteCount) = unsafe (block.pointee.count, block.pointee.byteCount)
-        let position = unsafe Int(block.pointee.tail) & (count - 1)
-        // SAFETY: the position is behind the tail, so that the kernel does not read it yet. Entry 0's last two bytes are the shared tail
-        // and are left alone: the fields are stored one by one.
-        unsafe block.pointee.entries[position].addr = UInt64(UInt(bitPattern: block.pointee.memory + identifier * byteCount))
-        unsafe block.pointee.entries[position].len = UInt32(byteCount)
-        unsafe block.pointee.entries[position].bid = UInt16(identifier)
-        unsafe block.pointee.buffers[identifier] = Buffer(offset: 0, leaseCount: 0, isWithKernel: true)
-        unsafe block.pointee.tail &+= 1
+        let tail = unsafe block.pointee.tail
+        // SAFETY: the position is behind the tail. The memory is the buffer's, which nobody else has.
+        unsafe block.pointee.registration.store(
+            UnsafeRawBufferPointer(start: memory(of: identifier), count: block.pointee.byteCount), identifier: identifier, at: tail)
+        unsafe block.pointee.buffers[Int(block.pointee.last)].next = UInt16(identifier)
+        unsafe block.pointee.buffers[identifier] = Buffer(position: tail, isWithKernel: true)
+        unsafe block.pointee.last = UInt16(identifier)
+        unsafe block.pointee.tail = tail &+ 1
         unsafe block.pointee.availableCount += 1
     }
 
     private func publish() {
-        // Release: the entries are complete before the kernel sees the tail.
-        unsafe curing_store_release_u16(
-            (UnsafeMutableRawPointer(block.pointee.entries) + Int(CURING_BUF_RING_TAIL_OFFSET)).assumingMemoryBound(to: UInt16.self),
-            block.pointee.tail)
+        unsafe block.pointee.registration.publish(block.pointee.tail)
     }
 
-    /// Takes what a completion says that the kernel has put into a buffer.
+    /// Takes what a completion says that the kernel has put into one buffer.
     ///
     /// Returns an empty lease when it names no buffer, as at the end of a stream.
     @usableFromInline
     func lease(_ completion: CompletionEntry) -> BufferLease {
-        guard completion.flags.contains(.buffer) else { return BufferLease() }
-        let identifier = Int(completion.flags.rawValue >> CURING_CQE_BUFFER_SHIFT)
+        guard let identifier = identifier(in: completion) else { return BufferLease() }
         let byteCount = Int(max(completion.result, 0))
-        // SAFETY: the kernel names only buffers of the group, which are numbered from 0, and writes only where the entry said.
-        require(
-            unsafe identifier < block.pointee.count && block.pointee.buffers[identifier].isWithKernel,
-            "The kernel named a buffer that it did not have.")
         let start = unsafe Int(block.pointee.buffers[identifier].offset)
-        require(unsafe start + byteCount <= block.pointee.byteCount, "The kernel filled more than a buffer.")
+        precondition(unsafe byteCount <= block.pointee.byteCount - start, "The kernel filled more than a buffer.")
+        retain(identifier)
+        finishUse(of: identifier, byteCount: byteCount, completion)
+        return unsafe BufferLease(
+            state: self,
+            LeasedBytes(identifier: identifier, start: memory(of: identifier) + start, count: byteCount))
+    }
+
+    /// Takes what a completion says that the kernel has put into one buffer or several, which follow each other in the ring of entries.
+    @usableFromInline
+    func bundle(_ completion: CompletionEntry) -> BufferBundle {
+        guard let first = identifier(in: completion) else { return BufferBundle() }
+        let byteCount = Int(max(completion.result, 0))
+        let start = unsafe Int(block.pointee.buffers[first].offset)
+        var (identifier, remaining, leaseCount) = (first, byteCount, 1)
+        while true {
+            let room = room(of: identifier)
+            retain(identifier)
+            if remaining <= room { break }
+            // The kernel goes on in the next buffer when this one is full, and says of the last one only whether it is done with it.
+            unsafe block.pointee.buffers[identifier].filledByteCount = UInt32(room)
+            finishUse(of: identifier)
+            remaining -= room
+            leaseCount += 1
+            let (position, next) = unsafe (block.pointee.buffers[identifier].position &+ 1, Int(block.pointee.buffers[identifier].next))
+            precondition(
+                unsafe position != block.pointee.tail && block.pointee.buffers[next].isWithKernel,
+                "The kernel filled more buffers than it had.")
+            identifier = next
+        }
+        finishUse(of: identifier, byteCount: remaining, completion)
+        return BufferBundle(state: self, identifier: first, start: start, count: leaseCount, byteCount: byteCount)
+    }
+
+    /// The buffer that a completion names, which must be one of those that the kernel has.
+    private func identifier(in completion: CompletionEntry) -> Int? {
+        guard completion.flags.contains(.buffer) else { return nil }
+        let identifier = Int(completion.flags.rawValue >> CURING_CQE_BUFFER_SHIFT)
+        precondition(
+            unsafe identifier < block.pointee.registration.count && block.pointee.buffers[identifier].isWithKernel,
+            "The kernel named a buffer that it did not have.")
+        return identifier
+    }
+
+    /// How much the kernel can put into a buffer that it has.
+    private func room(of identifier: Int) -> Int {
+        let buffer = unsafe block.pointee.buffers[identifier]
+        if unsafe block.pointee.mode.isIncremental { return unsafe block.pointee.byteCount - Int(buffer.offset) }
+        // The kernel shortens the entry of a buffer of which a bundle may use only a part, and the entry stays so if it does not use it.
+        return unsafe min(block.pointee.registration.byteCount(at: buffer.position), block.pointee.byteCount)
+    }
+
+    /// Counts a lease of a buffer.
+    private func retain(_ identifier: Int) {
         unsafe block.pointee.buffers[identifier].leaseCount += 1
+        unsafe block.pointee.leaseCount += 1
         unsafe block.pointee.memoryHolds += 1
-        if unsafe block.pointee.isIncremental && completion.flags.contains(.bufferMore) {
+    }
+
+    /// The kernel has put bytes into the last, or only, buffer of a completion, and says whether it goes on with it.
+    private func finishUse(of identifier: Int, byteCount: Int, _ completion: CompletionEntry) {
+        if unsafe block.pointee.mode.isIncremental && completion.flags.contains(.bufferMore) {
             unsafe block.pointee.buffers[identifier].offset += UInt32(byteCount)
         } else {
-            unsafe block.pointee.buffers[identifier].isWithKernel = false
-            unsafe block.pointee.availableCount -= 1
+            finishUse(of: identifier)
         }
-        return unsafe BufferLease(
-            state: self, identifier: identifier,
-            bytes: UnsafeRawBufferPointer(
-                start: block.pointee.memory + identifier * block.pointee.byteCount + start, count: byteCount))
+    }
+
+    /// The kernel is done with a buffer.
+    private func finishUse(of identifier: Int) {
+        unsafe block.pointee.buffers[identifier].isWithKernel = false
+        unsafe block.pointee.availableCount -= 1
+    }
+
+    // MARK: What leases do
+
+    /// Makes a second lease of a buffer that is leased.
+    func share(_ identifier: Int) {
+        retain(identifier)
+    }
+
+    /// A lease goes to another isolation region, and takes a share in what it needs there.
+    func transfer() -> SharedBuffers {
+        let shared = unsafe block.pointee.shared
+        shared.retain()
+        releaseMemory()
+        return shared
     }
 
     /// A lease is dropped; the buffer goes back when it was the last of it and the kernel is done with it.
     func giveBack(_ identifier: Int) {
-        unsafe block.pointee.buffers[identifier].leaseCount -= 1
-        if unsafe block.pointee.buffers[identifier].leaseCount == 0 && !block.pointee.buffers[identifier].isWithKernel
-            && block.pointee.registrationHolds > 0
-        {
-            enqueue(identifier)
-            publish()
-        }
+        takeReturned()
+        if forget(identifier, leaseCount: 1) { publish() }
         releaseMemory()
     }
+
+    /// The leases of a bundle that nobody took are dropped: their buffers are shown to the kernel all at once.
+    func giveBack(bundleFrom first: Int, count: Int) {
+        var (identifier, hasBuffers) = (first, false)
+        for _ in 0..<count {
+            // Before the buffer goes back, and gets another one behind it.
+            let next = unsafe Int(block.pointee.buffers[identifier].next)
+            if forget(identifier, leaseCount: 1) { hasBuffers = true }
+            identifier = next
+        }
+        if hasBuffers { publish() }
+        // The registration's share is not among them, so the block is there until the last.
+        for _ in 0..<count { releaseMemory() }
+    }
+
+    /// The bytes of the next lease of a bundle, and where the one behind it is.
+    func next(of bundle: borrowing BufferBundle) -> (bytes: LeasedBytes, next: Int) {
+        let identifier = bundle.identifier
+        let buffer = unsafe block.pointee.buffers[identifier]
+        let byteCount = bundle.count == 1 ? bundle.byteCount : Int(buffer.filledByteCount)
+        return unsafe (
+            LeasedBytes(identifier: identifier, start: memory(of: identifier) + bundle.start, count: byteCount), Int(buffer.next)
+        )
+    }
+
+    /// Uncounts leases of a buffer; whether it is the kernel's again once it is published.
+    private func forget(_ identifier: Int, leaseCount: Int) -> Bool {
+        unsafe block.pointee.leaseCount -= leaseCount
+        unsafe block.pointee.buffers[identifier].leaseCount -= UInt32(leaseCount)
+        guard
+            unsafe block.pointee.buffers[identifier].leaseCount == 0 && !block.pointee.buffers[identifier].isWithKernel
+                && block.pointee.registrationHolds > 0
+        else { return false }
+        enqueue(identifier)
+        return true
+    }
+
+    /// Takes in what was dropped on other threads.
+    @usableFromInline
+    func takeReturned() {
+        guard unsafe !block.pointee.shared.isEmpty else { return }
+        var hasBuffers = false
+        unsafe block.pointee.shared.takeReturned { identifier, leaseCount in
+            if forget(identifier, leaseCount: leaseCount) { hasBuffers = true }
+        }
+        if hasBuffers { publish() }
+    }
+
+    // MARK: Numbers
 
     @usableFromInline
     func noteExhaustion() {
         unsafe block.pointee.exhaustionCount += 1
     }
 
-    @usableFromInline var group: UInt16 { unsafe block.pointee.group }
+    /// How many buffers the kernel says it has, those included whose completions have not been read.
+    func kernelCount() throws(Errno) -> Int {
+        Int(tail &- (try registration.head()))
+    }
 
-    var count: Int { unsafe block.pointee.count }
+    var registration: BufferRingRegistration { unsafe block.pointee.registration }
 
-    var byteCount: Int { unsafe block.pointee.byteCount }
+    /// Where the next buffer goes in the ring of entries.
+    var tail: UInt16 { unsafe block.pointee.tail }
 
-    var availableCount: Int { unsafe block.pointee.availableCount }
+    @usableFromInline var ringIdentity: UInt32 { unsafe block.pointee.ringIdentity }
+
+    @usableFromInline var group: UInt16 { unsafe block.pointee.registration.group }
+
+    var count: Int { unsafe block.pointee.registration.count }
+
+    @usableFromInline var byteCount: Int { unsafe block.pointee.byteCount }
+
+    @usableFromInline var mode: BufferRing.Mode { unsafe block.pointee.mode }
+
+    @usableFromInline var availableCount: Int {
+        takeReturned()
+        return unsafe block.pointee.availableCount
+    }
+
+    var leaseCount: Int {
+        takeReturned()
+        return unsafe block.pointee.leaseCount
+    }
 
     var exhaustionCount: UInt64 { unsafe block.pointee.exhaustionCount }
 }

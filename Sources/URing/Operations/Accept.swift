@@ -178,7 +178,7 @@ public struct AcceptMultishot<File: OwnedFile & ~Copyable>: MultishotOperation, 
     }
 
     @inlinable
-    public static func ending(_ completion: CompletionEntry) -> MultishotEnding {
+    public borrowing func ending(_ completion: CompletionEntry) -> MultishotEnding {
         switch completion.errno {
         case nil: .rearm
         case .canceled?: .cancelled

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import CURing
+import SystemPackage
 
 /// What registered resources know of their ring: its descriptor, as long as it is open.
 ///
@@ -64,5 +65,10 @@ struct RingAnchor: BitwiseCopyable {
     @unsafe func register(_ opcode: UInt32, _ argument: UnsafeMutableRawPointer?, count: UInt32) -> Int32 {
         guard let descriptor else { return 0 }
         return unsafe curing_register(descriptor, opcode, argument, count)
+    }
+
+    /// Maps memory of the ring's; the mapping keeps the ring's file open until it is unmapped.
+    func map(offset: UInt64, byteCount: Int) throws(Errno) -> Mapping {
+        try Mapping(of: unsafe state.pointee.descriptor, offset: offset, byteCount: byteCount)
     }
 }

@@ -50,13 +50,13 @@ public protocol SingleShotOperation: Operation, ~Copyable {}
 /// An operation that completes again and again until it ends.
 public protocol MultishotOperation: Operation, ~Copyable {
     /// Says why the operation ended, from its last completion.
-    static func ending(_ completion: CompletionEntry) -> MultishotEnding
+    borrowing func ending(_ completion: CompletionEntry) -> MultishotEnding
 }
 
 extension MultishotOperation where Self: ~Copyable {
     /// Tells a cancelled operation and one that the kernel ended early from a failed one.
     @inlinable
-    public static func ending(_ completion: CompletionEntry) -> MultishotEnding {
+    public borrowing func ending(_ completion: CompletionEntry) -> MultishotEnding {
         switch completion.errno {
         case nil: .rearm
         case .canceled?: .cancelled
@@ -67,13 +67,18 @@ extension MultishotOperation where Self: ~Copyable {
 
 /// Why a multishot operation ended, and with that whether to prepare it again.
 public enum MultishotEnding: Sendable, Hashable {
-    /// The kernel ended it although nothing failed, as it does when the completion queue is full: prepare it again.
+    /// The kernel ended it although nothing failed: prepare it again.
     ///
     /// The last completion carries a result like all others.
     case rearm
-    /// The stream or file has ended, or a datagram was empty.
+    /// The completion queue was full, and nothing else was wrong: prepare it again.
+    ///
+    /// The last completion carries a result like all others. Operations that the kernel also ends for other reasons, which it does not tell
+    /// apart, end with ``rearm`` instead.
+    case completionQueueFull
+    /// The stream or file has ended, or a datagram was empty: only who knows the socket can tell.
     case endOfStream
-    /// The pool of buffers was empty: prepare it again when buffers have gone back.
+    /// The pool of buffers was empty: prepare it again when buffers have gone back, which ``BufferRing/canRearm`` says.
     case outOfBuffers
     /// The ring's file table was full, and one connection is lost: prepare it again when a slot is free.
     case tableFull

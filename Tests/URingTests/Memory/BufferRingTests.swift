@@ -1,78 +1,108 @@
 // SPDX-License-Identifier: Apache-2.0
 
-import CLiburingReference
+import Foundation
 import SystemPackage
 import Testing
 
 @testable import URing
 
 @Suite struct BufferRingTests {
+    /// Ten million bytes, no two parts of which are the same.
+    private static let long: [UInt8] = {
+        let part = pattern(9996)
+        return (0..<1000).flatMap { index in [UInt8(index & 255), UInt8(index >> 8), 1, 2] + part }
+    }()
+
+    /// How a stream is received.
+    struct Form: Sendable, CustomTestStringConvertible {
+        let mode: BufferRing.Mode
+        let isBundle: Bool
+
+        var testDescription: String { "\(mode)\(isBundle ? ", bundles" : "")" }
+    }
+
     /// Sends all of `bytes` through one socket while the other is received from with a pool, and gives what arrived.
     ///
-    /// The consumer keeps up to `kept` leases before it drops them all at once, so that the pool runs dry again and again.
-    private func stream(
-        _ bytes: [UInt8], buffers count: Int, of byteCount: Int, kept: Int, mode: BufferRing.Mode
-    ) throws -> (received: [UInt8], exhaustionCount: UInt64, returned: Int) {
-        enum Tag: BitwiseCopyable { case send, receive }
-        var ring = try Ring<Tag>(entries: 16)
-        let pool = try ring.makeBufferRing(count: count, byteCount: byteCount, mode: mode)
+    /// The consumer keeps leases until the pool is dry, and drops them all at once. Only that makes it receive again.
+    private func stream(_ bytes: [UInt8], into pool: borrowing BufferRing, of ring: inout Ring<Int>, inBundles: Bool) throws -> [UInt8] {
         let pair = try DescriptorPair.sockets()
         var received: [UInt8] = []
         received.reserveCapacity(bytes.count)
         var leases = LeaseStack()
-        try ring.prepare(Send(pair.first, from: Buffer(copying: bytes)), tag: .send)
-        try ring.prepare(ReceiveMultishot(pair.second, into: pool), tag: .receive)
-        var isArmed = true
+        try ring.prepare(Send(pair.first, from: Buffer(copying: bytes)), tag: 1)
+        var isArmed = false
         var rounds = 0
         while received.count < bytes.count {
             rounds += 1
             guard rounds < 10_000_000 else { throw NoCompletion() }
-            if isArmed {
-                try ring.submit(waitingFor: 1, timeout: .seconds(5))
-            } else {
-                // Nothing but returned leases makes re-arming worth while.
-                leases.removeAll()
-                #expect(pool.availableCount > 0)
-                try ring.prepare(ReceiveMultishot(pair.second, into: pool), tag: .receive)
+            if !isArmed {
+                if !pool.canRearm { leases.removeAll() }
+                #expect(pool.canRearm == true)
+                if inBundles {
+                    try ring.prepare(ReceiveBundleMultishot(pair.second, into: pool), tag: 3)
+                } else {
+                    try ring.prepare(ReceiveMultishot(pair.second, into: pool), tag: 2)
+                }
                 isArmed = true
-                continue
             }
-            while let completion = ring.nextCompletion() {
-                switch completion.tag {
-                case .send:
-                    let completed = completion.take(Send<Buffer>.self)
-                    let start = completed.operation.start + (try completed.result.get())
-                    if start < bytes.count {
-                        try ring.prepare(Send(pair.first, from: completed.operation.memory, startingAt: start), tag: .send)
+            let completion = try ring.nextCompletionWaiting()
+            switch completion.tag {
+            case 1:
+                let completed = completion.take(Send<Buffer>.self)
+                let start = completed.operation.start + (try completed.result.get())
+                if start < bytes.count {
+                    try ring.prepare(Send(pair.first, from: completed.operation.memory, startingAt: start), tag: 1)
+                }
+            case 2:
+                switch completion.event(ReceiveMultishot.self) {
+                case .more(let result):
+                    let lease = try result.get()
+                    received += lease.copyBytes()
+                    leases.append(lease)
+                case .finished(let completed):
+                    isArmed = false
+                    // A queue that was full has a result, and want of buffers has none.
+                    let ending = completed.ending
+                    switch consume completed.result {
+                    case .success(let lease):
+                        #expect(ending == .completionQueueFull)
+                        received += lease.copyBytes()
+                        leases.append(lease)
+                    case .failure: #expect(ending == .outOfBuffers)
                     }
-                case .receive:
-                    var lease: BufferLease?
-                    switch completion.event(ReceiveMultishot.self) {
-                    case .more(let result):
-                        lease = try result.get()
-                    case .finished(let completed):
-                        isArmed = false
-                        #expect(completed.ending == .outOfBuffers || completed.ending == .rearm)
-                        if case .success(let last) = consume completed.result { lease = consume last }
-                    }
-                    if let taken = lease.take() {
-                        received.append(contentsOf: taken.copyBytes())
-                        leases.append(taken)
-                        if leases.count > kept { leases.removeAll() }
-                    }
+                }
+            default:
+                var bundle: BufferBundle?
+                switch completion.event(ReceiveBundleMultishot.self) {
+                case .more(let result): bundle = try result.get()
+                case .finished(let completed):
+                    isArmed = false
+                    let ending = completed.ending
+                    #expect(ending == .outOfBuffers || ending == .rearm)
+                    if case .success(let last) = consume completed.result { bundle = consume last }
+                }
+                while let lease = bundle?.next() {
+                    received += lease.copyBytes()
+                    leases.append(lease)
                 }
             }
         }
-        leases.removeAll()
-        return (received, pool.exhaustionCount, pool.leasedCount)
+        return received
     }
 
-    @Test(arguments: [BufferRing.Mode.whole, .incremental()])
-    func aStreamThroughFourSmallBuffersArrivesCompleteAndInOrder(mode: BufferRing.Mode) throws {
-        let bytes = pattern(10_000_000)
-        let outcome = try stream(bytes, buffers: 4, of: 4096, kept: 3, mode: mode)
-        #expect(outcome.received == bytes)
-        #expect(outcome.exhaustionCount > 0 || mode != .whole)
+    @Test(arguments: [
+        Form(mode: .whole, isBundle: false), Form(mode: .incremental(), isBundle: false), Form(mode: .whole, isBundle: true),
+        Form(mode: .incremental(), isBundle: true), Form(mode: .incremental(minimumLeft: 100), isBundle: true),
+    ])
+    func aStreamThroughFourSmallBuffersArrivesCompleteAndInOrder(form: Form) throws {
+        let bytes = BufferRingTests.long
+        var ring = try Ring<Int>(entries: 16)
+        // A size that the parts of the stream do not fit.
+        let pool = try ring.makeBufferRing(count: 4, byteCount: 4093, mode: form.mode)
+        let received = try stream(bytes, into: pool, of: &ring, inBundles: form.isBundle)
+        #expect(received == bytes)
+        #expect(pool.exhaustionCount > 0 || form.isBundle || form.mode.isIncremental)
+        ring.close()
     }
 
     @Test func receivesAreLeasesOfThePoolAndEndWithTheStream() throws {
@@ -171,7 +201,7 @@ import Testing
         let token = try ring.prepare(ReceiveMultishot(pair.first, into: held), tag: 1)
         try ring.submit()
         _ = consume held
-        #expect(throws: Errno.fileExists) { _ = try ring.makeBufferRing(count: 2, byteCount: 64, group: 7) }
+        #expect(throws: BufferRingError(.fileExists, group: 7)) { _ = try ring.makeBufferRing(count: 2, byteCount: 64, group: 7) }
         _ = try ring.run(Send(pair.second, from: Buffer(copying: "late".utf8)), tag: 2).result.get()
         let result = try ring.nextCompletionWaiting().event(ReceiveMultishot.self).expectMore()
         #expect(result.copyBytes() == Array("late".utf8))
@@ -183,68 +213,212 @@ import Testing
         #expect(again.availableCount == 2)
     }
 
-    @Test func readsFromAPipe() throws {
+    @Test func numbersThatCannotBeAreErrorsWithTheirCause() throws {
         var ring = try Ring<Int>(entries: 8)
-        let pool = try ring.makeBufferRing(count: 4, byteCount: 8)
-        let pipe = try DescriptorPair.pipe()
-        let writeEnd = pipe.second
-        try ring.prepare(ReadMultishot(pipe.first, into: pool), tag: 1)
-        _ = try ring.run(Write(writeEnd, from: Buffer(copying: pattern(20))), tag: 2).result.get()
-        var bytes: [UInt8] = []
-        while bytes.count < 20 {
-            let lease = try ring.nextCompletionWaiting().event(ReadMultishot.self).expectMore()
-            bytes += lease.copyBytes()
+        func cause(count: Int = 4, byteCount: Int = 64, mode: BufferRing.Mode = .whole) -> BufferRingError.Cause? {
+            do throws(BufferRingError) {
+                _ = try ring.makeBufferRing(count: count, byteCount: byteCount, group: 9, mode: mode)
+                return nil
+            } catch {
+                return error.cause
+            }
         }
-        #expect(bytes == pattern(20))
-        try writeEnd.close()
-        let completed = try ring.nextCompletionWaiting().event(ReadMultishot.self).expectFinished()
-        let ending = completed.ending
-        #expect(ending == .endOfStream)
+        for count in [-1, 0, 3, 65536, Int.max] { #expect(cause(count: count) == .count(count)) }
+        for byteCount in [-1, 0, 1 << 31, Int.max] { #expect(cause(byteCount: byteCount) == .byteCount(byteCount)) }
+        for left in [-1, 65, Int.max] { #expect(cause(mode: .incremental(minimumLeft: left)) == .minimumLeft(left)) }
+        // More than there are addresses.
+        #expect(cause(count: 32768, byteCount: Int(Int32.max)) == .memory)
+        for group: UInt16 in [2048, 65535] {
+            #expect(throws: BufferRingError(.groupNotMappable(group))) {
+                _ = try ring.makeBufferRing(count: 4, byteCount: 64, group: group, isKernelMapped: true)
+            }
+        }
+        #expect(cause() == nil)
+        let kept = try ring.makeBufferRing(count: 1, byteCount: 1, group: 9)
+        #expect(cause() == .groupInUse(9))
+        drop(kept)
+        #expect(cause(count: 32768, byteCount: 1) == nil)
+        #expect(cause(mode: .incremental(minimumLeft: 64)) == nil)
+        let sentence = BufferRingError(.count(3)).description
+        #expect(sentence.contains("a power of two from 1 to 32768"))
     }
 
-    @Test func sizesThatCannotBeTrap() async {
+    @Test func aPoolOfAnotherRingTraps() async {
         expectSentence(
-            "A buffer ring has a power of two of buffers, at most 32768.",
+            "This pool belongs to another ring",
             of: await #expect(processExitsWith: .failure, observing: [\.standardErrorContent]) {
                 var ring = try Ring<Int>(entries: 8)
-                _ = try ring.makeBufferRing(count: 3, byteCount: 64)
-            })
-        expectSentence(
-            "The buffers of a ring have from 1 byte to 2 GiB each.",
-            of: await #expect(processExitsWith: .failure, observing: [\.standardErrorContent]) {
-                var ring = try Ring<Int>(entries: 8)
-                _ = try ring.makeBufferRing(count: 4, byteCount: 0)
+                let pool = try ring.makeBufferRing(count: 4, byteCount: 64)
+                var other = try Ring<Int>(entries: 8)
+                // The other ring has a group of the same number.
+                let otherPool = try other.makeBufferRing(count: 4, byteCount: 64)
+                let pair = try DescriptorPair.sockets()
+                _ = try? other.prepare(ReceiveMultishot(pair.first, into: pool), tag: 1)
+                drop(otherPool)
             })
     }
 
-    @Test func encodesLikeLiburing() throws {
+    @Test(arguments: [BufferRing.Mode.whole, .incremental()])
+    func theKernelsOwnEntriesWorkAsOurs(mode: BufferRing.Mode) throws {
+        var ring = try Ring<Int>(entries: 16)
+        let pool = try ring.makeBufferRing(count: 8, byteCount: 1000, group: 3, mode: mode, isKernelMapped: true)
+        let bytes = pattern(100_000)
+        let received = try stream(bytes, into: pool, of: &ring, inBundles: true)
+        #expect(received == bytes)
+        try expectWhole(pool)
+    }
+
+    @Test func theKernelsOwnEntriesGoWithThePool() throws {
+        var ring = try Ring<Int>(entries: 16)
+        // The group of no other test, which shows in the mapping's offset.
+        let group: UInt16 = 2047
+        for _ in 0..<2 {
+            let pool = try ring.makeBufferRing(count: 8, byteCount: 1000, group: group, isKernelMapped: true)
+            #expect(try mappingCount(ofGroup: group) == 1)
+            drop(pool)
+            #expect(try mappingCount(ofGroup: group) == 0)
+        }
+    }
+
+    @Test func thePoolTellsWhenToReceiveAgain() throws {
         var ring = try Ring<Int>(entries: 8)
-        let pool = try ring.makeBufferRing(count: 4, byteCount: 8, group: 5)
-        let file = UnownedDescriptor(FileDescriptor(rawValue: 9))
-        unsafe expectEncoding(of: ReceiveMultishot(file, into: pool)) { entry, _, _ in
-            unsafe reference_prep_recv_multishot(entry, 9, nil, 0, 0)
-            unsafe entry.storeBytes(of: 1 << 5, toByteOffset: 1, as: UInt8.self)
-            unsafe entry.storeBytes(of: 5, toByteOffset: 40, as: UInt16.self)
+        let pool = try ring.makeBufferRing(count: 2, byteCount: 16)
+        let pair = try DescriptorPair.sockets()
+        #expect(pair.second.sendNow(pattern(40)) == 40)
+        try ring.prepare(ReceiveMultishot(pair.first, into: pool), tag: 1)
+        var leases = LeaseStack()
+        for _ in 0..<2 {
+            #expect(pool.canRearm == true)
+            leases.append(try ring.nextCompletionWaiting().event(ReceiveMultishot.self).expectMore())
         }
-        unsafe expectEncoding(of: ReadMultishot(file, into: pool)) { entry, _, _ in
-            unsafe reference_prep_read_multishot(entry, 9, 0, .max, 5)
+        #expect(pool.canRearm == false && pool.availableCount == 0 && pool.leasedCount == 2 && pool.leaseCount == 2)
+        let ended = try ring.nextCompletionWaiting().event(ReceiveMultishot.self).expectFinished()
+        #expect(ended.ending == .outOfBuffers && pool.canRearm == false && pool.exhaustionCount == 1)
+        #expect(try pool.queryAvailableCount() == 0)
+        // Nothing but a lease that goes back changes that.
+        try ring.expectNoCompletion()
+        #expect(pool.canRearm == false)
+        drop(leases.take(at: 0))
+        #expect(pool.canRearm == true && pool.availableCount == 1 && pool.leaseCount == 1)
+        #expect(try pool.queryAvailableCount() == 1)
+        try ring.prepare(ended.operation, tag: 1)
+        let rest = try ring.nextCompletionWaiting().event(ReceiveMultishot.self).expectMore()
+        #expect(rest.copyBytes() == Array(pattern(40)[32...]))
+    }
+
+    @Test func incrementalBuffersAreLeasedPieceByPiece() throws {
+        var ring = try Ring<Int>(entries: 8)
+        let pool = try ring.makeBufferRing(count: 2, byteCount: 64, mode: .incremental())
+        let pair = try DescriptorPair.sockets()
+        try ring.prepare(ReceiveMultishot(pair.first, into: pool), tag: 1)
+        try ring.submit()
+        var leases = LeaseStack()
+        for (index, count) in [20, 30, 14].enumerated() {
+            #expect(pair.second.sendNow(pattern(count, seed: index)) == count)
+            let lease = try ring.nextCompletionWaiting().event(ReceiveMultishot.self).expectMore()
+            #expect(lease.copyBytes() == pattern(count, seed: index))
+            leases.append(lease)
+            // The kernel is done with the buffer when it is full, not before.
+            #expect(pool.availableCount == (index < 2 ? 2 : 1) && pool.leaseCount == index + 1)
         }
+        // It goes back with the last of its leases.
+        drop(leases.take(at: 1))
+        drop(leases.take(at: 0))
+        #expect(pool.availableCount == 1)
+        drop(leases.take(at: 0))
+        #expect(pool.availableCount == 2)
+        try expectWhole(pool)
+    }
+
+    @Test func aBufferWithTooLittleLeftIsDone() throws {
+        var ring = try Ring<Int>(entries: 8)
+        let pool = try ring.makeBufferRing(count: 2, byteCount: 64, mode: .incremental(minimumLeft: 16))
+        let pair = try DescriptorPair.sockets()
+        try ring.prepare(ReceiveMultishot(pair.first, into: pool), tag: 1)
+        try ring.submit()
+        // Sixteen are left after the first, fifteen after the second; the third is in the other buffer.
+        var leases = LeaseStack()
+        for (count, available) in [(48, 2), (1, 1), (10, 1)] {
+            #expect(pair.second.sendNow(pattern(count)) == count)
+            let lease = try ring.nextCompletionWaiting().event(ReceiveMultishot.self).expectMore()
+            #expect(lease.copyBytes() == pattern(count))
+            leases.append(lease)
+            #expect(pool.availableCount == available)
+        }
+        leases.removeAll()
+        try expectWhole(pool)
+    }
+
+    @Test func aLeaseIsSplitAndCut() throws {
+        var ring = try Ring<Int>(entries: 8)
+        let pool = try ring.makeBufferRing(count: 2, byteCount: 64)
+        let pair = try DescriptorPair.sockets()
+        #expect(pair.second.sendNow(pattern(50)) == 50)
+        var rest = try ring.run(ReceiveProvided(pair.first, into: pool)).result.get()
+        let first = rest.split(at: 20)
+        rest.removeFirst(5)
+        rest.truncate(to: 10)
+        #expect(first.copyBytes() == Array(pattern(50)[..<20]) && rest.copyBytes() == Array(pattern(50)[25..<35]))
+        #expect(pool.leaseCount == 2 && pool.leasedCount == 1)
+        drop(first)
+        #expect(pool.leasedCount == 1)
+        #expect(rest.copyBytes() == Array(pattern(50)[25..<35]))
+        drop(rest)
+        try expectWhole(pool)
+    }
+
+    @Test func aLeaseIsNotSplitOrCutBeyondItsBytes() async {
+        expectSentence(
+            "A lease can be split only within its bytes.",
+            of: await #expect(processExitsWith: .failure, observing: [\.standardErrorContent]) {
+                var lease = BufferLease()
+                _ = lease.split(at: 1)
+            })
+        expectSentence(
+            "A lease cannot lose more bytes than it has.",
+            of: await #expect(processExitsWith: .failure, observing: [\.standardErrorContent]) {
+                var lease = BufferLease()
+                lease.removeFirst(1)
+            })
+        expectSentence(
+            "A lease can be truncated only to fewer bytes than it has.",
+            of: await #expect(processExitsWith: .failure, observing: [\.standardErrorContent]) {
+                var lease = BufferLease()
+                lease.truncate(to: 1)
+            })
+    }
+
+    @Test func completionsThatCannotBeTrap() async {
+        expectSentence(
+            "The kernel named a buffer that it did not have.",
+            of: await #expect(processExitsWith: .failure, observing: [\.standardErrorContent]) {
+                var ring = try Ring<Int>(entries: 8)
+                let pool = try ring.makeBufferRing(count: 2, byteCount: 64)
+                let kept = pool.state.lease(named(1, result: 10))
+                drop(pool.state.lease(named(1, result: 10)))
+                drop(kept)
+            })
+        expectSentence(
+            "The kernel filled more than a buffer.",
+            of: await #expect(processExitsWith: .failure, observing: [\.standardErrorContent]) {
+                var ring = try Ring<Int>(entries: 8)
+                let pool = try ring.makeBufferRing(count: 2, byteCount: 64, mode: .incremental())
+                drop(pool.state.lease(named(0, result: 40, .bufferMore)))
+                drop(pool.state.lease(named(0, result: 25, .bufferMore)))
+            })
     }
 }
 
-/// Leases that are kept for a while.
-private struct LeaseStack: ~Copyable {
-    private var leases: [LeaseBox] = []
+/// A completion that names a buffer.
+func named(_ identifier: Int, result: Int32, _ flags: CompletionFlags = []) -> CompletionEntry {
+    CompletionEntry(result: result, flags: flags.union([.buffer, CompletionFlags(rawValue: UInt32(identifier) << 16)]))
+}
 
-    var count: Int { leases.count }
-
-    mutating func append(_ lease: consuming BufferLease) { leases.append(LeaseBox(lease)) }
-
-    mutating func removeAll() { leases.removeAll() }
-
-    private final class LeaseBox {
-        let lease: BufferLease
-
-        init(_ lease: consuming BufferLease) { self.lease = lease }
+/// How many of the process's mappings are of a ring's entries for a group.
+private func mappingCount(ofGroup group: UInt16) throws -> Int {
+    let offset = String(0x8000_0000 | UInt64(group) << 16, radix: 16)
+    let maps = try FileHandle(forReadingFrom: URL(fileURLWithPath: "/proc/self/maps")).readToEnd() ?? Data()
+    return String(decoding: maps, as: UTF8.self).split(separator: "\n").count {
+        $0.contains("io_uring") && $0.split(separator: " ")[2] == offset
     }
 }

@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import CURing
+import SystemPackage
+
+/// Reads once, into a buffer that the kernel picks from a pool when there is something to read.
+///
+/// The result is a lease of the buffer with what was read, which is empty at the end of the file. A pool without a buffer is the error
+/// `ENOBUFS`. An incremental buffer is filled on only by files that can be polled, such as a pipe; others take all that is left of it.
+///
+/// - Requires: Linux 5.19, `IORING_OP_READ` with `IOSQE_BUFFER_SELECT`.
+/// - Important: The kernel writes to a buffer of the pool, until the completion that names it.
+///
+/// The liburing function is `io_uring_prep_read`; see `io_uring_prep_read(3)`, `read(2)`.
+@frozen
+public struct ReadProvided: SingleShotOperation, ~Copyable {
+    /// The file, kept open until the operation is done.
+    public var file: FileHold
+    /// The pool, kept registered until the operation is done.
+    public var buffers: BufferRingHold
+    /// Where in the file the bytes begin.
+    public var position: FilePosition
+    /// How the read is done.
+    public var flags: TransferFlags
+
+    /// Makes the operation.
+    ///
+    /// - Parameters:
+    ///   - file: The file.
+    ///   - buffers: A pool of the ring that the operation is prepared on.
+    ///   - position: Where in the file the bytes begin.
+    ///   - flags: How the read is done.
+    @inlinable @inline(__always)
+    public init(
+        _ file: borrowing some FileResource & ~Copyable, into buffers: borrowing BufferRing, at position: FilePosition = .current,
+        flags: TransferFlags = []
+    ) {
+        self.file = file.hold()
+        self.buffers = buffers.hold()
+        self.position = position
+        self.flags = flags
+    }
+
+    @inlinable public static var opcode: Opcode { .read }
+
+    @inlinable public static var minimumKernel: KernelVersion { KernelVersion(5, 19) }
+
+    @inlinable @inline(__always)
+    @unsafe public mutating func encode(into entry: borrowing SubmissionEntry, kernelData: UnsafeMutablePointer<NoKernelData>) {
+        entry.opcode = .read
+        entry.setFile(file)
+        entry.offset = position.rawValue
+        entry.operationFlags = flags.rawValue
+        entry.selectBuffer(from: buffers)
+    }
+
+    @inlinable @inline(__always)
+    @unsafe public mutating func complete(_ completion: CompletionEntry, kernelData: borrowing NoKernelData) -> Result<BufferLease, Errno> {
+        buffers.lease(completion)
+    }
+}
+
+/// Reads again and again from a file that becomes ready, such as a pipe or a TUN device, into buffers that the kernel picks from a pool.
+///
+/// Each result is a lease of the buffer with what was read; an empty one is the end of the file, and the last. It ends also
+/// when the pool has no buffer left; see ``ReceiveMultishot``.
+///
+/// - Requires: Linux 6.7, `IORING_OP_READ_MULTISHOT`. The file must be one that can be polled, else the error is `EBADFD`.
+/// - Important: The kernel writes to buffers of the pool, each until the completion that names it.
+///
+/// The liburing function is `io_uring_prep_read_multishot`; see `io_uring_prep_read_multishot(3)`, `read(2)`.
+@frozen
+public struct ReadMultishot: MultishotOperation, ~Copyable {
+    /// The file, kept open until the operation is done.
+    public var file: FileHold
+    /// The pool, kept registered until the operation is done.
+    public var buffers: BufferRingHold
+
+    /// Makes the operation.
+    ///
+    /// - Parameters:
+    ///   - file: The file.
+    ///   - buffers: A pool of the ring that the operation is prepared on.
+    @inlinable @inline(__always)
+    public init(_ file: borrowing some FileResource & ~Copyable, into buffers: borrowing BufferRing) {
+        self.file = file.hold()
+        self.buffers = buffers.hold()
+    }
+
+    @inlinable public static var opcode: Opcode { .readMultishot }
+
+    @inlinable public static var minimumKernel: KernelVersion { KernelVersion(6, 7) }
+
+    @inlinable @inline(__always)
+    @unsafe public mutating func encode(into entry: borrowing SubmissionEntry, kernelData: UnsafeMutablePointer<NoKernelData>) {
+        entry.opcode = .readMultishot
+        entry.setFile(file)
+        entry.offset = FilePosition.current.rawValue
+        entry.selectBuffer(from: buffers)
+    }
+
+    @inlinable @inline(__always)
+    @unsafe public mutating func complete(_ completion: CompletionEntry, kernelData: borrowing NoKernelData) -> Result<BufferLease, Errno> {
+        buffers.lease(completion)
+    }
+
+    @inlinable
+    public borrowing func ending(_ completion: CompletionEntry) -> MultishotEnding { completion.bufferSelectingEnding }
+}

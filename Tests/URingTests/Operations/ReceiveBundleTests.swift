@@ -1,0 +1,187 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import CLiburingReference
+import SystemPackage
+import Testing
+
+@testable import URing
+
+@Suite struct ReceiveBundleTests {
+    private let file = UnownedDescriptor(FileDescriptor(rawValue: 9))
+
+    @Test func encodesLikeLiburing() throws {
+        var ring = try Ring<Int>(entries: 8)
+        let identity = ring.core.table.identity
+        let pool = try ring.makeBufferRing(count: 4, byteCount: 8, group: 5)
+        unsafe expectEncoding(of: ReceiveBundle(file, into: pool), ringIdentity: identity) { entry, _, _ in
+            unsafe reference_prep_recv(entry, 9, nil, 0, 0)
+            unsafe selectBuffer(in: entry, group: 5, ioPriority: 1 << 4)
+        }
+        unsafe expectEncoding(of: ReceiveBundleMultishot(file, into: pool, pollFirst: true), ringIdentity: identity) { entry, _, _ in
+            unsafe reference_prep_recv_multishot(entry, 9, nil, 0, 0)
+            unsafe selectBuffer(in: entry, group: 5, ioPriority: 1 << 0 | 1 << 1 | 1 << 4)
+        }
+    }
+
+    /// Sends so many bytes and receives them all with single bundles; how many bytes each lease had.
+    private func receive(
+        _ count: Int, through pair: borrowing DescriptorPair, into pool: borrowing BufferRing, with ring: inout Ring<Int>
+    ) throws -> [Int] {
+        #expect(pair.second.sendNow(pattern(count)) == count)
+        var (counts, bytes): ([Int], [UInt8]) = ([], [])
+        while bytes.count < count {
+            var bundle = try ring.run(ReceiveBundle(pair.first, into: pool)).result.get()
+            while let lease = bundle.next() {
+                counts.append(lease.count)
+                bytes += lease.copyBytes()
+            }
+        }
+        #expect(bytes == pattern(count))
+        return counts
+    }
+
+    @Test func fillsSeveralBuffersAtOnce() throws {
+        var ring = try Ring<Int>(entries: 8)
+        let pool = try ring.makeBufferRing(count: 8, byteCount: 64)
+        let pair = try DescriptorPair.sockets()
+        for count in [10, 64, 65, 200, 500, 3000] {
+            let counts = try receive(count, through: pair, into: pool, with: &ring)
+            // Whole buffers are full, but for the last of a bundle.
+            #expect(counts.reduce(0, +) == count && counts.count >= (count + 63) / 64)
+        }
+        try expectWhole(pool)
+    }
+
+    @Test func goesOnInAnIncrementalBuffer() throws {
+        var ring = try Ring<Int>(entries: 8)
+        let pool = try ring.makeBufferRing(count: 8, byteCount: 64, mode: .incremental())
+        let pair = try DescriptorPair.sockets()
+        #expect(try receive(10, through: pair, into: pool, with: &ring) == [10])
+        #expect(try receive(200, through: pair, into: pool, with: &ring) == [54, 64, 64, 18])
+        #expect(try receive(1, through: pair, into: pool, with: &ring) == [1])
+        #expect(try receive(45, through: pair, into: pool, with: &ring) == [45])
+        #expect(pool.leaseCount == 0)
+        try expectWhole(pool)
+    }
+
+    @Test func leasesOfABundleGoBackOneByOneOrTogether() throws {
+        var ring = try Ring<Int>(entries: 8)
+        let pool = try ring.makeBufferRing(count: 8, byteCount: 64)
+        let pair = try DescriptorPair.sockets()
+        _ = try receive(10, through: pair, into: pool, with: &ring)
+        #expect(pair.second.sendNow(pattern(192)) == 192)
+        var bundle = try ring.run(ReceiveBundle(pair.first, into: pool)).result.get()
+        #expect(bundle.count == 3 && bundle.byteCount == 192 && pool.leaseCount == 3 && pool.availableCount == 5)
+        let lease = bundle.next()
+        #expect(lease?.copyBytes() == pattern(64))
+        drop(bundle)
+        #expect(pool.leaseCount == 1 && pool.availableCount == 7)
+        #expect(lease?.copyBytes() == pattern(64))
+        drop(lease)
+        try expectWhole(pool)
+        // A completion that nobody takes.
+        #expect(pair.second.sendNow(pattern(192)) == 192)
+        try ring.prepare(ReceiveBundle(pair.first, into: pool), tag: 1)
+        drop(try ring.nextCompletionWaiting())
+        try expectWhole(pool)
+    }
+
+    @Test func outOfBuffersIsAnErrorOrTheEndOfAMultishot() throws {
+        var ring = try Ring<Int>(entries: 8)
+        let pool = try ring.makeBufferRing(count: 2, byteCount: 64)
+        let pair = try DescriptorPair.sockets()
+        #expect(pair.second.sendNow(pattern(200)) == 200)
+        try ring.prepare(ReceiveBundleMultishot(pair.first, into: pool), tag: 1)
+        var leases = LeaseStack()
+        var operation: ReceiveBundleMultishot?
+        while operation == nil {
+            switch try ring.nextCompletionWaiting().event(ReceiveBundleMultishot.self) {
+            case .more(let result): leases.append(try result.get())
+            case .finished(let completed):
+                // It ends with bytes, and without an error.
+                #expect(completed.ending == .outOfBuffers && completed.entry.result > 0)
+                #expect(pool.exhaustionCount == 0 && pool.canRearm == false)
+                operation = consume completed.operation
+                leases.append(try completed.result.get())
+            }
+        }
+        #expect(leases.count == 2)
+        let failed = try ring.run(ReceiveBundle(pair.first, into: pool), tag: 2)
+        #expect(failed.entry.errno == .noBufferSpace && pool.exhaustionCount == 1)
+        leases.removeAll()
+        guard let again = operation.take() else { return }
+        try ring.prepare(again, tag: 1)
+        // What is left, and then the end of the pool once more.
+        var rest = 0
+        while rest < 72 {
+            switch try ring.nextCompletionWaiting().event(ReceiveBundleMultishot.self) {
+            case .more(let result): rest += (try result.get()).byteCount
+            case .finished(let completed):
+                rest += Int(completed.entry.result)
+                let ending = completed.ending
+                #expect(ending == .rearm || ending == .outOfBuffers)
+            }
+        }
+        #expect(rest == 72)
+        try expectWhole(pool)
+    }
+
+    @Test func aBundleThatCouldHaveUsedTheLastBufferEndsWithoutNeed() throws {
+        var ring = try Ring<Int>(entries: 8)
+        let pool = try ring.makeBufferRing(count: 1, byteCount: 64, mode: .incremental())
+        let pair = try DescriptorPair.sockets()
+        try ring.prepare(ReceiveBundleMultishot(pair.first, into: pool), tag: 1)
+        try ring.submit()
+        #expect(pair.second.sendNow([1]) == 1)
+        let ended = try ring.nextCompletionWaiting().event(ReceiveBundleMultishot.self).expectFinished()
+        // There is room in the buffer still, so it can be prepared again at once.
+        #expect(ended.ending == .rearm && pool.canRearm == true)
+        #expect(pair.second.sendNow([2]) == 1)
+        try ring.prepare(ended.operation, tag: 1)
+        let next = try ring.nextCompletionWaiting().event(ReceiveBundleMultishot.self).expectFinished()
+        #expect(try next.result.get().copyBytes() == [2])
+    }
+
+    @Test func theEndOfTheStreamIsAnEmptyBundle() throws {
+        var ring = try Ring<Int>(entries: 8)
+        let pool = try ring.makeBufferRing(count: 2, byteCount: 64)
+        let pair = try DescriptorPair.sockets()
+        try ring.prepare(ReceiveBundleMultishot(pair.first, into: pool), tag: 1)
+        try ring.submit()
+        drop(pair.second)
+        let ended = try ring.nextCompletionWaiting().event(ReceiveBundleMultishot.self).expectFinished()
+        #expect(ended.ending == .endOfStream)
+        #expect(try ended.result.get().count == 0)
+        let single = try ring.run(ReceiveBundle(pair.first, into: pool)).result.get()
+        #expect(single.count == 0 && single.count == 0)
+        try expectWhole(pool)
+    }
+
+    @Test func endsWithTheErrorOfTheSocket() throws {
+        var ring = try Ring<Int>(entries: 8)
+        let pool = try ring.makeBufferRing(count: 2, byteCount: 64)
+        let pipe = try DescriptorPair.pipe()
+        let single = try ring.run(ReceiveBundle(pipe.first, into: pool))
+        #expect(single.entry.errno == .notSocket)
+        try ring.prepare(ReceiveBundleMultishot(pipe.first, into: pool), tag: 1)
+        let multishot = try ring.nextCompletionWaiting().event(ReceiveBundleMultishot.self).expectFinished()
+        #expect(multishot.ending == .failed(.notSocket))
+        try expectWhole(pool)
+    }
+
+    @Test func letsGoOfFileAndPoolWhenTheRingIsDropped() throws {
+        let pair = try DescriptorPair.sockets()
+        let other = try DescriptorPair.sockets()
+        do {
+            var ring = try Ring<Int>(entries: 8)
+            let pool = try ring.makeBufferRing(count: 2, byteCount: 16)
+            try ring.prepare(ReceiveBundle(pair.first, into: pool), tag: 1)
+            try ring.prepare(ReceiveBundleMultishot(other.first, into: pool), tag: 2)
+            try ring.submit()
+            expectHeld(pair.first)
+            expectHeld(other.first)
+        }
+        expectHeld(pair.first, false)
+        expectHeld(other.first, false)
+    }
+}
