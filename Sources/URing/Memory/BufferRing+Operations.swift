@@ -12,7 +12,7 @@ extension SubmissionEntry {
     /// incremental buffer, whatever it has read, and no completion would say so.
     @inlinable @inline(__always)
     func selectBuffer(from buffers: borrowing BufferRingHold) {
-        precondition(
+        require(
             buffers.state.ringIdentity == ringIdentity,
             "This pool belongs to another ring; prepare an operation on it with the ring that made it.")
         buffers.state.takeReturned()

@@ -41,6 +41,10 @@ public struct BufferRing: ~Copyable {
             case .incremental(let minimumLeft): minimumLeft
             }
         }
+
+        /// How much at least a completion can have of buffers of that size.
+        @usableFromInline
+        func usableByteCount(of byteCount: Int) -> Int { isIncremental ? minimumLeft : byteCount }
     }
 
     /// How many buffers there are.

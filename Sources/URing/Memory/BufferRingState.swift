@@ -154,7 +154,7 @@ struct BufferRingState: BitwiseCopyable {
         guard let identifier = identifier(in: completion) else { return BufferLease() }
         let byteCount = Int(max(completion.result, 0))
         let start = unsafe Int(block.pointee.buffers[identifier].offset)
-        precondition(unsafe byteCount <= block.pointee.byteCount - start, "The kernel filled more than a buffer.")
+        require(unsafe byteCount <= block.pointee.byteCount - start, "The kernel filled more than a buffer.")
         retain(identifier)
         finishUse(of: identifier, byteCount: byteCount, completion)
         return unsafe BufferLease(
@@ -179,7 +179,7 @@ struct BufferRingState: BitwiseCopyable {
             remaining -= room
             leaseCount += 1
             let (position, next) = unsafe (block.pointee.buffers[identifier].position &+ 1, Int(block.pointee.buffers[identifier].next))
-            precondition(
+            require(
                 unsafe position != block.pointee.tail && block.pointee.buffers[next].isWithKernel,
                 "The kernel filled more buffers than it had.")
             identifier = next
@@ -192,7 +192,7 @@ struct BufferRingState: BitwiseCopyable {
     private func identifier(in completion: CompletionEntry) -> Int? {
         guard completion.flags.contains(.buffer) else { return nil }
         let identifier = Int(completion.flags.rawValue >> CURING_CQE_BUFFER_SHIFT)
-        precondition(
+        require(
             unsafe identifier < block.pointee.registration.count && block.pointee.buffers[identifier].isWithKernel,
             "The kernel named a buffer that it did not have.")
         return identifier

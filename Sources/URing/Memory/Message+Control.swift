@@ -83,27 +83,20 @@ extension Message {
     public func forEachControlMessage<Failure: Error>(
         _ body: (ControlMessageType, RawSpan) throws(Failure) -> Void
     ) throws(Failure) {
-        var offset = 0
-        while let message = nextControlMessage(at: &offset) {
-            if message.type.isDescriptors { continue }
-            // SAFETY: the payload is within the control data, which stays unchanged while the message is borrowed.
-            let payload = unsafe UnsafeRawBufferPointer(start: control + message.payload.lowerBound, count: message.payload.count)
-            try unsafe body(message.type, payload.bytes)
-        }
+        try controlData.forEachMessage(body)
     }
 
     /// Takes the next descriptor that was received, or gives nil when there is none (left).
     ///
     /// It is close-on-exec.
     public mutating func takeDescriptor() -> Descriptor? {
-        guard let number = takeDescriptorNumber() else { return nil }
+        guard unsafe state.pointee.isReceived, let number = controlData.takeDescriptorNumber() else { return nil }
         return Descriptor(received: number)
     }
 
     /// What the kernel said of the message that was received.
     public var receivedFlags: ReceivedMessageFlags {
-        // The kernel gives MSG_CMSG_CLOEXEC back as it got it.
-        ReceivedMessageFlags(rawValue: UInt32(bitPattern: unsafe state.pointee.header.msg_flags) & ~0x4000_0000)
+        ReceivedMessageFlags(kernelBits: UInt32(bitPattern: unsafe state.pointee.header.msg_flags))
     }
 }
 
@@ -119,6 +112,11 @@ public struct ReceivedMessageFlags: OptionSet, Sendable, Hashable {
         self.rawValue = rawValue
     }
 
+    /// The kernel gives MSG_CMSG_CLOEXEC back as it got it.
+    init(kernelBits: UInt32) {
+        rawValue = kernelBits & ~0x4000_0000
+    }
+
     /// It was urgent data.
     @inlinable public static var outOfBand: ReceivedMessageFlags { ReceivedMessageFlags(rawValue: 0x01) }
     /// Control data, such as descriptors, was lost: the room for it was too small.
@@ -132,6 +130,10 @@ public struct ReceivedMessageFlags: OptionSet, Sendable, Hashable {
 }
 
 extension Message {
+    // SAFETY: the message accesses its control data only while it is accessed itself.
+    /// The control data as it is now.
+    private var controlData: ControlData { unsafe ControlData(start: control, byteCount: controlByteCount) }
+
     /// Makes sure that the control data is what we send, not what was received.
     func beginOutgoingControl() {
         if unsafe state.pointee.isReceived { releaseControl() }
@@ -140,9 +142,7 @@ extension Message {
     /// Forgets the control data, and everything it owns.
     func releaseControl() {
         // SAFETY: the block is this message's, and the kernel is done with it. `isReceived` says whose the descriptors are.
-        if unsafe state.pointee.isReceived {
-            while let number = takeDescriptorNumber() { _ = close(number) }
-        }
+        if unsafe state.pointee.isReceived { controlData.closeDescriptors() }
         unsafe state.pointee.holds?.deinitialize(count: state.pointee.holdCount)
         unsafe state.pointee.holdCount = 0
         unsafe state.pointee.descriptorMessage = nil
@@ -196,55 +196,5 @@ extension Message {
     private func controlPayloadByteCount(at offset: Int) -> Int {
         // SAFETY: only called for a control message that was written here.
         unsafe (control + offset).load(as: Int.self) - ControlLayout.payloadOffset
-    }
-
-    /// The control message at an offset, which moves on to the next; nil at the end, or where the data is not well formed.
-    private func nextControlMessage(at offset: inout Int) -> (type: ControlMessageType, payload: Range<Int>)? {
-        let remaining = controlByteCount - offset
-        guard remaining >= ControlLayout.payloadOffset else { return nil }
-        // SAFETY: the header is within the control data, and offsets are multiples of a size_t.
-        let count = unsafe (control + offset).load(as: Int.self)
-        let level = unsafe (control + offset + MemoryLayout<Int>.size).load(as: Int32.self)
-        let number = unsafe (control + offset + MemoryLayout<Int>.size + 4).load(as: Int32.self)
-        guard count >= ControlLayout.payloadOffset, count <= remaining else { return nil }
-        let payload = offset + ControlLayout.payloadOffset..<offset + count
-        // The kernel may leave the padding of the last one out.
-        offset += min(ControlLayout.padded(count), remaining)
-        return (ControlMessageType(level: level, number: number), payload)
-    }
-
-    /// Takes the next received descriptor's number, leaving -1 in its place.
-    private func takeDescriptorNumber() -> Int32? {
-        guard unsafe state.pointee.isReceived else { return nil }
-        var offset = 0
-        while let message = nextControlMessage(at: &offset) {
-            if !message.type.isDescriptors { continue }
-            for index in 0..<message.payload.count / MemoryLayout<Int32>.size {
-                // SAFETY: the number is within the payload, which is within the control data.
-                let place = unsafe control + message.payload.lowerBound + index * MemoryLayout<Int32>.size
-                let number = unsafe place.load(as: Int32.self)
-                if number >= 0 {
-                    unsafe place.storeBytes(of: -1, as: Int32.self)
-                    return number
-                }
-            }
-        }
-        return nil
-    }
-}
-
-/// How control messages lie behind one another: each has a header and its payload, both padded to the size of a `size_t`.
-private enum ControlLayout {
-    /// The header's size, which is padded already on 64-bit machines.
-    static let payloadOffset = padded(MemoryLayout<Int>.size + 2 * MemoryLayout<Int32>.size)
-
-    static func padded(_ byteCount: Int) -> Int {
-        (byteCount + MemoryLayout<Int>.size - 1) & ~(MemoryLayout<Int>.size - 1)
-    }
-
-    static func space(_ payloadByteCount: Int) -> Int {
-        require(
-            payloadByteCount >= 0 && payloadByteCount <= 1 << 20, "The payload of a control message can have from 0 bytes to 1 MiB.")
-        return payloadOffset + padded(payloadByteCount)
     }
 }

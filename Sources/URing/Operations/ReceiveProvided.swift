@@ -49,7 +49,7 @@ public struct ReceiveProvided: SingleShotOperation, ~Copyable {
 
     @inlinable @inline(__always)
     @unsafe public mutating func encode(into entry: borrowing SubmissionEntry, kernelData: UnsafeMutablePointer<NoKernelData>) {
-        precondition(
+        require(
             flags.isDisjoint(with: [.waitAll, .truncate]),
             "A receive into a provided buffer can neither wait for all nor ask for the true size.")
         entry.opcode = .receive

@@ -77,6 +77,11 @@ import Testing
         drop(bundle)
         #expect(pool.leaseCount == 1 && pool.availableCount == 7)
         #expect(lease?.copyBytes() == pattern(64))
+        // The kernel has been shown all seven.
+        #expect(pair.second.sendNow(pattern(7 * 64)) == 7 * 64)
+        var leases = LeaseStack()
+        while leases.count < 7 { leases.append(try ring.run(ReceiveBundle(pair.first, into: pool)).result.get()) }
+        leases.removeAll()
         drop(lease)
         try expectWhole(pool)
         // A completion that nobody takes.

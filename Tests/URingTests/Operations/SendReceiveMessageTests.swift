@@ -142,39 +142,7 @@ import Testing
 
     // MARK: Descriptors
 
-    /// A pipe of which the write end is sent away: the read end tells what became of it.
-    private final class Pipe {
-        let reader: Descriptor
-        var writer: Descriptor?
-
-        init() throws {
-            let pair = try DescriptorPair.pipe()
-            reader = pair.first
-            writer = .some(pair.second)
-        }
-
-        /// Puts the write end into a message, which alone holds it then.
-        func giveWriter(to message: inout Message) {
-            if let taken = writer.take() {
-                message.appendDescriptor(taken)
-                drop(taken)
-            }
-        }
-
-        /// Whether nobody has the write end any more; does not wait.
-        var isAbandoned: Bool {
-            var waiting = pollfd(fd: reader.unowned.fileDescriptor.rawValue, events: 0, revents: 0)
-            return unsafe poll(&waiting, 1, 0) == 1 && waiting.revents & Int16(POLLHUP) != 0
-        }
-
-        /// Whether nobody has the write end any more, waiting up to ten seconds.
-        var becomesAbandoned: Bool {
-            var waiting = pollfd(fd: reader.unowned.fileDescriptor.rawValue, events: 0, revents: 0)
-            return unsafe poll(&waiting, 1, 10_000) == 1
-        }
-    }
-
-    private func message(carrying pipes: [Pipe]) -> Message {
+    private func message(carrying pipes: [WatchedPipe]) -> Message {
         var message = Message(Buffer(copying: [7]), controlByteCapacity: Message.controlByteCount(forDescriptors: pipes.count))
         for pipe in pipes { pipe.giveWriter(to: &message) }
         return message
@@ -187,7 +155,7 @@ import Testing
     @Test func passesDescriptors() throws {
         var ring = try Ring<Int>(entries: 8)
         let pair = try DescriptorPair.sockets()
-        let pipes = [try Pipe(), try Pipe(), try Pipe()]
+        let pipes = [try WatchedPipe(), try WatchedPipe(), try WatchedPipe()]
         let outgoing = message(carrying: pipes)
         #expect(outgoing.controlByteCount == outgoing.controlByteCapacity)
         let sent = try ring.run(SendMessage(pair.first, outgoing))
@@ -212,7 +180,7 @@ import Testing
     @Test func passesAsManyAsThereCanBe() throws {
         var ring = try Ring<Int>(entries: 8)
         let pair = try DescriptorPair.sockets()
-        let pipe = try Pipe()
+        let pipe = try WatchedPipe()
         let count = Message.maximumDescriptorCount
         var outgoing = Message(Buffer(copying: [7]), controlByteCapacity: Message.controlByteCount(forDescriptors: count))
         for _ in 0..<count { outgoing.appendDescriptor(pipe.reader) }
@@ -228,7 +196,7 @@ import Testing
     @Test func closesReceivedDescriptorsNobodyTakes() throws {
         let pair = try DescriptorPair.sockets()
         for way in 0..<5 {
-            let pipe = try Pipe()
+            let pipe = try WatchedPipe()
             var ring = try Ring<Int>(entries: 8)
             _ = try ring.run(SendMessage(pair.first, message(carrying: [pipe]))).result.get()
             #expect(!pipe.isAbandoned)
@@ -268,7 +236,7 @@ import Testing
     @Test func saysThatDescriptorsWereLost() throws {
         var ring = try Ring<Int>(entries: 8)
         let pair = try DescriptorPair.sockets()
-        let pipes = [try Pipe(), try Pipe(), try Pipe()]
+        let pipes = [try WatchedPipe(), try WatchedPipe(), try WatchedPipe()]
         _ = try ring.run(SendMessage(pair.first, message(carrying: pipes))).result.get()
         // Room for one or two, depending on the padding: the kernel closes the rest.
         var received = try ring.run(ReceiveMessage(pair.second, into: room(for: 1)))
@@ -293,7 +261,7 @@ import Testing
             let sent = unsafe send(pair.first.unowned.fileDescriptor.rawValue, filler, filler.count, Int32(MSG_DONTWAIT | MSG_NOSIGNAL))
             if sent < 0 { break }
         }
-        let pipe = try Pipe()
+        let pipe = try WatchedPipe()
         var ring = try Ring<Int>(entries: 8)
         try ring.prepare(SendMessage(pair.first, message(carrying: [pipe])), tag: 0)
         try ring.submit()
@@ -306,7 +274,7 @@ import Testing
         var ring = try Ring<Int>(entries: 8)
         let closed = try DescriptorPair.sockets()
         drop(closed.second)
-        let pipe = try Pipe()
+        let pipe = try WatchedPipe()
         let failed = try ring.run(SendMessage(closed.first, message(carrying: [pipe])))
         #expect(failed.entry.errno == .brokenPipe)
         #expect(!pipe.isAbandoned)
