@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import CTestSupport
+import Foundation
 import SystemPackage
 import Testing
 
@@ -15,6 +16,34 @@ import Testing
         #expect(unsafe test_child_maps(ring.core.completions.tail) == 0)
         let completed = try ring.run(Nop())
         #expect(completed.result == .success(0))
+    }
+
+    @Test(arguments: [RingOptions.recommended, RingOptions()]) func theMappingsAreMarkedNotToBeCopied(options: RingOptions) throws {
+        let ring = try Ring<Int>(entries: 8, options: options)
+        #expect(try unsafe isCopiedOnFork(UInt(bitPattern: ring.core.submissions.head)) == false)
+        #expect(try unsafe isCopiedOnFork(UInt(bitPattern: ring.core.submissions.entries)) == false)
+        #expect(try unsafe isCopiedOnFork(UInt(bitPattern: ring.core.completions.tail)) == false)
+        #expect(try unsafe isCopiedOnFork(UInt(bitPattern: ring.core.completions.entries)) == false)
+        var kept = options
+        kept.isKeptOnFork = true
+        let inherited = try Ring<Int>(entries: 8, options: kept)
+        #expect(try unsafe isCopiedOnFork(UInt(bitPattern: inherited.core.submissions.head)) == true)
+        #expect(try unsafe isCopiedOnFork(UInt(bitPattern: inherited.core.submissions.entries)) == true)
+    }
+
+    /// Whether a child gets the mapping that an address is in, by its `VmFlags`; nil if there is no mapping.
+    private func isCopiedOnFork(_ address: UInt) throws -> Bool? {
+        // Foundation reads only the beginning of a file that says it is empty.
+        let file = try #require(FileHandle(forReadingAtPath: "/proc/self/smaps"))
+        let lines = String(decoding: try file.readToEnd() ?? Data(), as: UTF8.self).split(separator: "\n")
+        var isInside = false
+        for line in lines {
+            let words = line.split(separator: " ")
+            let bounds = (words.first ?? "").split(separator: "-").compactMap { UInt($0, radix: 16) }
+            if bounds.count == 2 { isInside = bounds[0] <= address && address < bounds[1] }
+            if isInside && words.first == "VmFlags:" { return !words.contains("dc") }
+        }
+        return nil
     }
 
     @Test func aChildInheritsTheMemoryWhenAskedFor() throws {

@@ -122,6 +122,32 @@ import Testing
             })
     }
 
+    @Test func aReadWhoseStartWasMovedToTheEndTraps() async {
+        expectSentence(
+            "A read needs room: the memory is empty or full.",
+            of: await #expect(processExitsWith: .failure, observing: [\.standardErrorContent]) {
+                var ring = try Ring<Int>(entries: 8)
+                let pair = try DescriptorPair.pipe()
+                var read = Read(pair.first, into: Buffer(copying: pattern(16)))
+                read.start = 16
+                try ring.prepare(read, tag: 0)
+            })
+    }
+
+    @Test func aVectoredReadWhoseStartWasMovedToTheEndTraps() async {
+        expectSentence(
+            "A read needs room: there is no buffer, or all are empty or full.",
+            of: await #expect(processExitsWith: .failure, observing: [\.standardErrorContent]) {
+                var ring = try Ring<Int>(entries: 8)
+                let pair = try DescriptorPair.pipe()
+                var buffers = BufferVector()
+                for _ in 0..<2 { buffers.append(Buffer(copying: pattern(8))) }
+                var read = ReadVectored(pair.first, into: buffers)
+                read.start = 16
+                try ring.prepare(read, tag: 0)
+            })
+    }
+
     @Test func aKernelThatClaimsMoreThanThereIsRoomForTraps() async {
         expectSentence(
             "More bytes than the buffer has room for cannot have been written.",

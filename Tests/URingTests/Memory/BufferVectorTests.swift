@@ -5,13 +5,6 @@ import Testing
 
 @testable import URing
 
-/// The counts of the buffers of a vector.
-func counts(of vector: borrowing BufferVector) -> [Int] {
-    var counts: [Int] = []
-    for index in 0..<vector.count { counts.append(vector[index].count) }
-    return counts
-}
-
 @Suite struct BufferVectorTests {
     @Test func growsAndGivesItsBuffersBack() {
         var vector = BufferVector(minimumCapacity: 0)

@@ -16,12 +16,25 @@ import Testing
             unsafe reference_prep_accept(
                 entry, 5, address, (address + 128).assumingMemoryBound(to: UInt32.self), Int32(SOCK_CLOEXEC.rawValue))
         }
+    }
+
+    @Test func encodesMultishotsLikeLiburing() {
         unsafe expectEncoding(of: AcceptMultishot(file, flags: [.nonBlocking, .inheritable])) { entry, _, _ in
             unsafe reference_prep_multishot_accept(entry, 5, nil, nil, Int32(SOCK_NONBLOCK.rawValue))
         }
     }
 
     @Test func encodesItsMode() {
+        unsafe expectEncoding(of: Accept(file, mode: [.doNotWait, .pollFirst])) { entry, _, kernelData in
+            let address = UnsafeMutableRawPointer(kernelData)
+            unsafe reference_prep_accept(
+                entry, 5, address, (address + 128).assumingMemoryBound(to: UInt32.self), Int32(SOCK_CLOEXEC.rawValue))
+            unsafe entry.storeBytes(of: 2 | 4, toByteOffset: 2, as: UInt16.self)
+        }
+        unsafe expectEncoding(of: AcceptMultishot(file, mode: .pollFirst)) { entry, _, _ in
+            unsafe reference_prep_multishot_accept(entry, 5, nil, nil, Int32(SOCK_CLOEXEC.rawValue))
+            unsafe entry.storeBytes(of: 1 | 4, toByteOffset: 2, as: UInt16.self)
+        }
         #expect(AcceptMode.doNotWait.kernelBits == 2 && AcceptMode.pollFirst.kernelBits == 4)
         // An accept that completes once must never become one that goes on.
         #expect(AcceptMode(rawValue: 7).kernelBits == 6)

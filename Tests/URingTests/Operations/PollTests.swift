@@ -19,20 +19,30 @@ import Testing
         #expect(PollEvents.exclusive.rawValue == REFERENCE_EPOLLEXCLUSIVE)
     }
 
-    @Test func encodeLikeLiburing() {
-        let file = UnownedDescriptor(FileDescriptor(rawValue: 7))
-        let events: PollEvents = [.input, .priority, .readHangUp, .exclusive]
+    private let file = UnownedDescriptor(FileDescriptor(rawValue: 7))
+    private let events: PollEvents = [.input, .priority, .readHangUp, .exclusive]
+    private let token = AnyToken(userData: 0x1234_5678_9abc_def0, ringIdentity: 3)
+
+    @Test func encodesPollsLikeLiburing() {
         unsafe expectEncoding(of: Poll(file, for: events)) { entry, _, _ in unsafe reference_prep_poll_add(entry, 7, events.rawValue) }
+    }
+
+    @Test func encodesMultishotsLikeLiburing() {
         unsafe expectEncoding(of: PollMultishot(file, for: events)) { entry, _, _ in
             unsafe reference_prep_poll_multishot(entry, 7, events.rawValue)
         }
-        let token = AnyToken(userData: 0x1234_5678_9abc_def0, ringIdentity: 3)
+    }
+
+    @Test func encodesUpdatesLikeLiburing() {
         unsafe expectEncoding(of: PollUpdate(Token<Poll>(any: token), events: events), ringIdentity: 3) { entry, _, _ in
             unsafe reference_prep_poll_update(entry, token.userData, 0, events.rawValue, 2)
         }
         unsafe expectEncoding(of: PollUpdate(Token<PollMultishot>(any: token), events: events), ringIdentity: 3) { entry, _, _ in
             unsafe reference_prep_poll_update(entry, token.userData, 0, events.rawValue, 3)
         }
+    }
+
+    @Test func encodesRemovalsLikeLiburing() {
         unsafe expectEncoding(of: PollRemove(Token<Poll>(any: token)), ringIdentity: 3) { entry, _, _ in
             unsafe reference_prep_poll_remove(entry, token.userData)
         }

@@ -24,12 +24,23 @@ import Testing
 
     // MARK: Encoding
 
-    @Test func encodesLikeLiburing() {
+    @Test func encodesSendsLikeLiburing() {
         unsafe expectEncoding(of: SendMessage(file, Message(Buffer(copying: [1])), flags: .more)) { entry, send, _ in
             unsafe reference_prep_sendmsg(entry, 5, send.pointee.message.block, UInt32(MSG_MORE | MSG_NOSIGNAL))
         }
+        unsafe expectEncoding(of: SendMessage(file, Message(Buffer(copying: [1])), pollFirst: true)) { entry, send, _ in
+            unsafe reference_prep_sendmsg(entry, 5, send.pointee.message.block, UInt32(MSG_NOSIGNAL))
+            unsafe entry.storeBytes(of: 1, toByteOffset: 2, as: UInt16.self)
+        }
+    }
+
+    @Test func encodesReceivesLikeLiburing() {
         unsafe expectEncoding(of: ReceiveMessage(file, into: Message(Buffer(byteCapacity: 1)), flags: .peek)) { entry, receive, _ in
             unsafe reference_prep_recvmsg(entry, 5, receive.pointee.message.block, UInt32(MSG_PEEK | MSG_CMSG_CLOEXEC))
+        }
+        unsafe expectEncoding(of: ReceiveMessage(file, into: Message(Buffer(byteCapacity: 1)), pollFirst: true)) { entry, receive, _ in
+            unsafe reference_prep_recvmsg(entry, 5, receive.pointee.message.block, UInt32(MSG_CMSG_CLOEXEC))
+            unsafe entry.storeBytes(of: 1, toByteOffset: 2, as: UInt16.self)
         }
     }
 

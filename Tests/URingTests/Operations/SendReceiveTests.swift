@@ -20,6 +20,9 @@ import Testing
                 entry, 5, send.pointee.memory.kernelBytes.baseAddress.map { unsafe $0 + 4 }, 6,
                 noSignal | Int32(MSG_MORE) | Int32(MSG_WAITALL))
         }
+    }
+
+    @Test func encodesSendsToAddressesLikeLiburing() {
         unsafe expectEncoding(of: SendTo(file, from: Buffer(copying: pattern(10)), to: .ipv6Loopback(port: 3))) { entry, send, kernelData in
             unsafe reference_prep_sendto(entry, 5, send.pointee.memory.kernelBytes.baseAddress, 10, noSignal, kernelData, 28)
         }
@@ -29,6 +32,23 @@ import Testing
         unsafe expectEncoding(of: Receive(file, into: Buffer(byteCapacity: 100), flags: [.peek, .doNotWait])) { entry, receive, _ in
             unsafe reference_prep_recv(
                 entry, 5, receive.pointee.memory.kernelRoom.baseAddress, 100, Int32(MSG_PEEK) | Int32(MSG_DONTWAIT))
+        }
+    }
+
+    @Test func encodesPollingFirst() {
+        unsafe expectEncoding(of: Send(file, from: Buffer(copying: [1]), pollFirst: true)) { entry, send, _ in
+            unsafe reference_prep_send(entry, 5, send.pointee.memory.kernelBytes.baseAddress, 1, noSignal)
+            unsafe entry.storeBytes(of: 1, toByteOffset: 2, as: UInt16.self)
+        }
+        let sendTo = SendTo(file, from: Buffer(copying: [1]), to: .ipv4Loopback(port: 3), flags: .more, pollFirst: true)
+        unsafe expectEncoding(of: sendTo) { entry, send, kernelData in
+            unsafe reference_prep_sendto(
+                entry, 5, send.pointee.memory.kernelBytes.baseAddress, 1, noSignal | Int32(MSG_MORE), kernelData, 16)
+            unsafe entry.storeBytes(of: 1, toByteOffset: 2, as: UInt16.self)
+        }
+        unsafe expectEncoding(of: Receive(file, into: Buffer(byteCapacity: 1), pollFirst: true)) { entry, receive, _ in
+            unsafe reference_prep_recv(entry, 5, receive.pointee.memory.kernelRoom.baseAddress, 1, 0)
+            unsafe entry.storeBytes(of: 1, toByteOffset: 2, as: UInt16.self)
         }
     }
 
@@ -206,6 +226,17 @@ import Testing
             of: await #expect(processExitsWith: .failure, observing: [\.standardErrorContent]) {
                 var ring = try Ring<Int>(entries: 2)
                 _ = try ring.run(Send(UnownedDescriptor.standardInput, from: Buffer(copying: [1, 2]), startingAt: 3))
+            })
+    }
+
+    @Test(arguments: [-1, 3]) func trapsWhenASendToStartsOutside(start: Int) async {
+        expectSentence(
+            "A send must start within the initialised bytes.",
+            of: await #expect(processExitsWith: .failure, observing: [\.standardErrorContent]) { [start] in
+                var ring = try Ring<Int>(entries: 2)
+                let address = SocketAddress.ipv4Loopback(port: 9)
+                let bytes = Buffer(copying: [1, 2])
+                _ = try ring.run(SendTo(UnownedDescriptor.standardInput, from: bytes, to: address, startingAt: start))
             })
     }
 

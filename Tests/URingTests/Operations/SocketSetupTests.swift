@@ -10,7 +10,7 @@ import Testing
 @Suite struct SocketSetupTests {
     private let file = UnownedDescriptor(FileDescriptor(rawValue: 5))
 
-    @Test func encodesLikeLiburing() {
+    @Test func encodesSocketsLikeLiburing() {
         unsafe expectEncoding(of: Socket(.ipv6, .datagram, protocol: .udp, flags: .nonBlocking)) { entry, _, _ in
             unsafe reference_prep_socket(
                 entry, AF_INET6, Int32(SOCK_DGRAM.rawValue | SOCK_NONBLOCK.rawValue | SOCK_CLOEXEC.rawValue), Int32(IPPROTO_UDP), 0)
@@ -18,13 +18,25 @@ import Testing
         unsafe expectEncoding(of: Socket(.unix, .stream, flags: .inheritable)) { entry, _, _ in
             unsafe reference_prep_socket(entry, AF_UNIX, Int32(SOCK_STREAM.rawValue), 0, 0)
         }
+    }
+
+    @Test func encodesBindsLikeLiburing() {
         unsafe expectEncoding(of: Bind(file, to: .ipv4Loopback(port: 1))) { entry, _, kernelData in
             unsafe reference_prep_bind(entry, 5, kernelData, 16)
         }
+    }
+
+    @Test func encodesListensLikeLiburing() {
         unsafe expectEncoding(of: Listen(file, backlog: 77)) { entry, _, _ in unsafe reference_prep_listen(entry, 5, 77) }
+    }
+
+    @Test func encodesConnectsLikeLiburing() {
         unsafe expectEncoding(of: Connect(file, to: .ipv6Loopback(port: 1))) { entry, _, kernelData in
             unsafe reference_prep_connect(entry, 5, kernelData, 28)
         }
+    }
+
+    @Test func encodesShutdownsLikeLiburing() {
         unsafe expectEncoding(of: Shutdown(file, .sending)) { entry, _, _ in unsafe reference_prep_shutdown(entry, 5, Int32(SHUT_WR)) }
         unsafe expectEncoding(of: Shutdown(file, .receiving)) { entry, _, _ in unsafe reference_prep_shutdown(entry, 5, Int32(SHUT_RD)) }
         unsafe expectEncoding(of: Shutdown(file, .both)) { entry, _, _ in unsafe reference_prep_shutdown(entry, 5, Int32(SHUT_RDWR)) }

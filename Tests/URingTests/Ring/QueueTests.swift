@@ -132,6 +132,31 @@ import Testing
         #expect(read > 1000)
     }
 
+    @Test(arguments: [0, 5, .max - 100, .max - 7, .max] as [UInt32])
+    func whatIsInFlightIsCountedAcrossTheWrap(start: UInt32) {
+        let standIn = StandInRing(startingAt: start)
+        var submissions = unsafe SubmissionQueue(standIn.ring)
+        var completions = unsafe CompletionQueue(standIn.ring)
+        for round in 1...100 as ClosedRange<UInt64> {
+            for inFlight in 1...8 where !submissions.isFull {
+                unsafe submissions.nextEntry().pointee.user_data = round
+                submissions.tail &+= 1
+                #expect(submissions.inFlightCount(completions) == inFlight)
+            }
+            #expect(standIn.consume(submissions.publish()).count == 8)
+            for inFlight in (0..<8).reversed() {
+                standIn.post(round)
+                #expect(completions.next()?.user_data == round)
+                #expect(submissions.inFlightCount(completions) == inFlight)
+            }
+            // A completion with more to come ends no entry.
+            standIn.post(round)
+            #expect(completions.next() != nil)
+            completions.extraCount &+= 1
+            #expect(submissions.inFlightCount(completions) == 0)
+        }
+    }
+
     @Test func fillersAreSkippedAndLargeEntriesTakeTwoPlaces() {
         let standIn = StandInRing(startingAt: .max - 2)
         var queue = unsafe CompletionQueue(standIn.ring)

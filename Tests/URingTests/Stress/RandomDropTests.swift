@@ -35,7 +35,7 @@ import Testing
 
 /// What an operation of the stress is, in the low bits of its tag.
 private enum Kind: Int, CaseIterable {
-    case fileRead, pipeRead, socketRead, fileWrite, pipeWrite, socketWrite, boxed, watch, handOver, cancel
+    case fileRead, pipeRead, socketRead, fileWrite, pipeWrite, socketWrite, boxed, watch, open, cancel
 }
 
 private struct Stress: ~Copyable {
@@ -125,10 +125,7 @@ private struct Stress: ~Copyable {
         case .socketWrite: note(try ring.prepare(Write(sockets.second, from: memory), tag: tag).any)
         case .boxed: note(try ring.prepare(BoxedNop(ledger.life()), tag: tag).any)
         case .watch: note(try ring.prepare(WatchEvents(events, ledger.life()), tag: tag).any)
-        case .handOver:
-            let pair = try DescriptorPair.pipe()
-            if let target = target(of: pair.first.unowned.fileDescriptor.rawValue) { tracked.insert(target) }
-            note(try ring.prepare(HandOver(pair.first), tag: tag).any)
+        case .open: note(try ring.prepare(OpenAt(path), tag: tag).any)
         case .cancel:
             guard let token = recent.randomElement(using: &random) else { return }
             try ring.prepare(CancelOther(token), tag: tag)
@@ -186,7 +183,7 @@ private struct Stress: ~Copyable {
             case .more: break
             case .finished(let completed): if isArmedAgain { try rearm(completed.operation, kind) }
             }
-        case .handOver: _ = completion.take(HandOver.self)
+        case .open: _ = completion.take(OpenAt<Descriptor>.self)
         case .cancel: _ = completion.take(CancelOther.self)
         }
     }

@@ -36,6 +36,13 @@ func pattern(_ count: Int, seed: Int = 0) -> [UInt8] {
     (0..<count).map { UInt8(truncatingIfNeeded: ($0 &+ seed) &* 31 &+ ($0 >> 8) &* 7) }
 }
 
+/// The counts of the buffers of a vector.
+func counts(of vector: borrowing BufferVector) -> [Int] {
+    var counts: [Int] = []
+    for index in 0..<vector.count { counts.append(vector[index].count) }
+    return counts
+}
+
 /// The process's open descriptors, to find leaks.
 func openDescriptors() throws -> Set<String> {
     var names = Set<String>()

@@ -158,14 +158,12 @@ struct AcceptAll: MultishotOperation, ~Copyable {
 }
 
 /// An operation of the tests' own whose result is a resource: hands over a descriptor through the kernel.
+///
+/// From when it is encoded only the completion stands for the descriptor, as for one that the kernel makes.
 struct HandOver: SingleShotOperation, ~Copyable {
     let number: Int32
-    private var owner: TransferableDescriptor?
 
-    init(_ descriptor: consuming Descriptor) {
-        number = descriptor.unowned.fileDescriptor.rawValue
-        owner = descriptor.transfer()
-    }
+    init(_ descriptor: consuming Descriptor) { number = descriptor.relinquish().rawValue }
 
     static var opcode: Opcode { .nop }
 
@@ -178,8 +176,8 @@ struct HandOver: SingleShotOperation, ~Copyable {
     }
 
     mutating func complete(_ completion: CompletionEntry, kernelData: borrowing NoKernelData) -> Result<Descriptor, Errno> {
-        guard completion.result == number, let owner = owner.take() else { return .failure(completion.errno ?? .invalidArgument) }
-        return .success(Descriptor(owner))
+        guard completion.result == number else { return .failure(completion.errno ?? .invalidArgument) }
+        return .success(Descriptor(received: number))
     }
 }
 
