@@ -405,6 +405,14 @@ void reference_prep_send_zc_fixed(
     io_uring_prep_send_zc_fixed(entry, fd, buffer, count, flags, zc_flags, index);
 }
 
+void reference_prep_send_zc_to(
+    void *sqe, int32_t fd, const void *buffer, uint32_t count, int32_t flags, uint32_t zc_flags, const void *address,
+    uint16_t address_count) {
+    struct io_uring_sqe *entry = cleared(sqe);
+    io_uring_prep_send_zc(entry, fd, buffer, count, flags, zc_flags);
+    io_uring_prep_send_set_addr(entry, address, address_count);
+}
+
 void reference_prep_sendmsg(void *sqe, int32_t fd, const void *message, uint32_t flags) {
     struct io_uring_sqe *entry = cleared(sqe);
     io_uring_prep_sendmsg(entry, fd, message, flags);

@@ -4,5 +4,5 @@
 import URing
 
 func event(_ completion: consuming Completion<Int>) {
-    _ = completion.event(Nop.self)  // error: instance method 'event' requires that 'Nop' conform to 'MultishotOperation'
+    _ = completion.event(Nop.self)  // error: instance method 'event' requires that 'Nop' conform to 'RepeatingOperation'
 }

@@ -30,10 +30,10 @@ extension Completed where Op: MultishotOperation & ~Copyable {
     public var ending: MultishotEnding { operation.ending(entry) }
 }
 
-/// What one completion of a multishot operation says.
+/// What one completion of an operation says that has several.
 @frozen
-public enum Event<Op: MultishotOperation & ~Copyable>: ~Copyable {
-    /// The operation has yielded something and goes on.
+public enum Event<Op: RepeatingOperation & ~Copyable>: ~Copyable {
+    /// The operation has yielded something and goes on; a zero-copy send has sent, and its memory is still the kernel's.
     case more(Result<Op.Success, Errno>)
     /// The operation has ended and is the caller's again; its result may still be a success.
     case finished(Completed<Op>)

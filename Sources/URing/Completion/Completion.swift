@@ -5,7 +5,8 @@ import SystemPackage
 
 /// Something an operation said: its end, or one event of several.
 ///
-/// Switch over ``tag``, then take the operation back: ``take(_:)-(Op.Type)`` for one that completes once, ``event(_:)`` for a multishot.
+/// Switch over ``tag``, then take the operation back: ``take(_:)-(Op.Type)`` for one that completes once, ``event(_:)`` for a multishot
+/// or a zero-copy send.
 /// A completion that is dropped releases what is in it: the operation with its buffers, and a result such as an accepted socket.
 @frozen
 public struct Completion<Tag: BitwiseCopyable>: ~Copyable {
@@ -53,11 +54,11 @@ public struct Completion<Tag: BitwiseCopyable>: ~Copyable {
         return core.finish(Op.self, payloadOffset: SlotLayout.payloadOffset(Tag.self))
     }
 
-    /// Takes what a multishot operation yielded, and the operation itself when it has ended.
+    /// Takes what a multishot operation yielded or a zero-copy send has sent, or the operation itself when it has ended.
     ///
     /// - Precondition: The operation is of this type, and its earlier completions were taken or dropped before the last one is taken.
     @inlinable @inline(__always)
-    public consuming func event<Op: MultishotOperation & ~Copyable>(_: Op.Type) -> Event<Op> {
+    public consuming func event<Op: RepeatingOperation & ~Copyable>(_: Op.Type) -> Event<Op> {
         core.expect(Op.self)
         if hasMore {
             return .more(core.continue(Op.self, payloadOffset: SlotLayout.payloadOffset(Tag.self)))

@@ -201,13 +201,7 @@ public struct SendTo<Memory: ByteSource & ~Copyable>: SingleShotOperation, ~Copy
         require(start >= 0 && start <= bytes.count, "A send must start within the initialised bytes.")
         unsafe entry.setBytes(UnsafeRawBufferPointer(rebasing: bytes[start...]))
         entry.operationFlags = flags.kernelBits
-        entry.offset = UInt64(UInt(bitPattern: kernelData))
-        // `addr_len` is the half of this field with the lower address.
-        #if _endian(little)
-            entry.fileIndex = address.storedByteCount
-        #else
-            entry.fileIndex = address.storedByteCount << 16
-        #endif
+        unsafe entry.setDestination(kernelData)
         if pollFirst { entry.ioPriority = CURING_RECVSEND_POLL_FIRST }
     }
 
@@ -287,5 +281,19 @@ public struct Receive<Memory: ByteDestination & ~Copyable>: SingleShotOperation,
         // SAFETY: the kernel says that it has written so many bytes from `start` on, and those before were initialised.
         if completion.result >= 0 { unsafe memory.didInitialize(byteCount: min(start + Int(completion.result), memory.byteCapacity)) }
         return completion.count
+    }
+}
+
+extension SubmissionEntry {
+    /// Directs a send at an address, which stays in place until the kernel has consumed the entry.
+    @inlinable @inline(__always)
+    @unsafe func setDestination(_ address: UnsafeMutablePointer<SocketAddress>) {
+        offset = UInt64(UInt(bitPattern: address))
+        // `addr_len` is the half of this field with the lower address.
+        #if _endian(little)
+            fileIndex = unsafe address.pointee.storedByteCount
+        #else
+            fileIndex = unsafe address.pointee.storedByteCount << 16
+        #endif
     }
 }

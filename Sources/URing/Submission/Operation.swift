@@ -47,8 +47,11 @@ public protocol Operation: ~Copyable {
 /// An operation that completes once.
 public protocol SingleShotOperation: Operation, ~Copyable {}
 
+/// An operation that has several completions: a ``MultishotOperation`` or a ``ZeroCopyOperation``.
+public protocol RepeatingOperation: Operation, ~Copyable {}
+
 /// An operation that completes again and again until it ends.
-public protocol MultishotOperation: Operation, ~Copyable {
+public protocol MultishotOperation: RepeatingOperation, ~Copyable {
     /// Says why the operation ended, from its last completion.
     borrowing func ending(_ completion: CompletionEntry) -> MultishotEnding
 }

@@ -93,6 +93,10 @@ void reference_prep_send_bundle(void *sqe, int32_t fd, uint32_t count, int32_t f
 void reference_prep_send_zc(void *sqe, int32_t fd, const void *buffer, uint32_t count, int32_t flags, uint32_t zc_flags);
 void reference_prep_send_zc_fixed(
     void *sqe, int32_t fd, const void *buffer, uint32_t count, int32_t flags, uint32_t zc_flags, uint32_t index);
+/// Is `io_uring_prep_send_zc` and then `io_uring_prep_send_set_addr`.
+void reference_prep_send_zc_to(
+    void *sqe, int32_t fd, const void *buffer, uint32_t count, int32_t flags, uint32_t zc_flags, const void *address,
+    uint16_t address_count);
 void reference_prep_sendmsg(void *sqe, int32_t fd, const void *message, uint32_t flags);
 void reference_prep_sendmsg_zc(void *sqe, int32_t fd, const void *message, uint32_t flags);
 void reference_prep_sendmsg_zc_fixed(void *sqe, int32_t fd, const void *message, uint32_t flags, uint32_t index);

@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import CURing
+import SystemPackage
+
+/// Sends the bytes of several buffers it owns over a connection, from the first to the last, without copying them.
+///
+/// The result is how many bytes were sent, possibly fewer than given; see ``SendFlags/waitAll``. The buffers come back later, with the
+/// notification; see ``ZeroCopyOperation``.
+///
+/// - Requires: Linux 6.17, `IORING_OP_SEND_ZC` with `IORING_SEND_VECTORIZED`; older kernels answer `EINVAL`, so use ``SendMessageZeroCopy``
+///   there.
+/// - Important: The kernel reads the buffers until the notification; it has its own copy of their list once the entry is consumed.
+///
+/// The liburing function is `io_uring_prep_send_zc`; see `io_uring_prep_send_zc(3)`, `send(2)`.
+@frozen
+public struct SendVectoredZeroCopy: ZeroCopyOperation, ~Copyable {
+    /// The socket, kept open until the operation is done.
+    public var file: FileHold
+    /// Where the bytes come from.
+    public var buffers: BufferVector
+    /// Where in the buffers' bytes they begin.
+    public var start: Int
+    /// How the send is done.
+    public var flags: SendFlags
+    /// Whether to wait for room in the socket instead of trying at once.
+    public var pollFirst: Bool
+    /// Whether the kernel is to say what became of the memory.
+    public var reportsUsage: Bool
+    /// What the completions have said so far.
+    public var record: ZeroCopyRecord
+
+    /// Makes a send.
+    ///
+    /// - Parameters:
+    ///   - file: The connected socket.
+    ///   - buffers: Where the bytes come from; all initialised ones from `start` on are sent, but no more than 0x7ffff000.
+    ///   - start: How many of the bytes to leave out, for what an earlier send has sent.
+    ///   - flags: How the send is done.
+    ///   - pollFirst: Whether to wait for room in the socket instead of trying at once, when it is known to be full.
+    ///   - reportsUsage: Whether the kernel is to say what became of the memory: ``ZeroCopyOperation/usage``.
+    /// - Precondition: When it is prepared, there is a buffer, and `start` is within the bytes.
+    @inlinable @inline(__always)
+    public init(
+        _ file: borrowing some FileResource & ~Copyable, from buffers: consuming BufferVector, startingAt start: Int = 0,
+        flags: SendFlags = [], pollFirst: Bool = false, reportsUsage: Bool = false
+    ) {
+        self.file = file.hold()
+        self.buffers = buffers
+        self.start = start
+        self.flags = flags
+        self.pollFirst = pollFirst
+        self.reportsUsage = reportsUsage
+        record = ZeroCopyRecord()
+    }
+
+    @inlinable public static var opcode: Opcode { .sendZeroCopy }
+
+    @inlinable public static var minimumKernel: KernelVersion { KernelVersion(6, 17) }
+
+    @inlinable @inline(__always)
+    @unsafe public mutating func encode(into entry: borrowing SubmissionEntry, kernelData: UnsafeMutablePointer<NoKernelData>) {
+        record = ZeroCopyRecord()
+        entry.opcode = .sendZeroCopy
+        entry.setZeroCopySend(file, flags: flags, pollFirst: pollFirst, reportsUsage: reportsUsage)
+        entry.ioPriority |= CURING_SEND_VECTORIZED
+        require(buffers.count > 0, "A vectored send needs at least one buffer.")
+        require(start >= 0 && start <= buffers.byteCount, "A send must start within the initialised bytes.")
+        // SAFETY: the buffers and their list are the operation's own, and `start` is inside.
+        unsafe entry.setList(buffers.kernelBytesList(startingAt: start))
+    }
+
+    @inlinable @inline(__always)
+    @unsafe public mutating func complete(_ completion: CompletionEntry, kernelData: borrowing NoKernelData) -> Result<Int, Errno> {
+        record.result(of: completion, reportsUsage: reportsUsage)
+    }
+}
+
+/// Sends a message it owns without copying its bytes: buffers, with an address and control data if there are any.
+///
+/// The result is how many bytes were sent, possibly fewer than given over a stream; see ``SendFlags/waitAll``. The message comes back
+/// later, with the notification; see ``ZeroCopyOperation``. The control data goes with the first byte: after a success the message has none.
+///
+/// - Requires: Linux 6.1, `IORING_OP_SENDMSG_ZC`; `reportsUsage` Linux 6.2.
+/// - Important: The kernel reads the buffers until the notification, the control data until the result, header and address until it has
+///   consumed the entry.
+///
+/// The liburing function is `io_uring_prep_sendmsg_zc`; see `io_uring_prep_sendmsg_zc(3)`, `sendmsg(2)`.
+@frozen
+public struct SendMessageZeroCopy: ZeroCopyOperation, ~Copyable {
+    /// The socket, kept open until the operation is done.
+    public var file: FileHold
+    /// The message.
+    public var message: Message
+    /// Where in the message's bytes to begin.
+    public var start: Int
+    /// How the send is done.
+    public var flags: SendFlags
+    /// Whether to wait for room in the socket instead of trying at once.
+    public var pollFirst: Bool
+    /// Whether the kernel is to say what became of the memory.
+    public var reportsUsage: Bool
+    /// What the completions have said so far.
+    public var record: ZeroCopyRecord
+
+    /// Makes a send.
+    ///
+    /// - Parameters:
+    ///   - file: The socket.
+    ///   - message: What to send, and where to if the socket is not connected.
+    ///   - start: How many bytes of the message to leave out.
+    ///   - flags: How the send is done.
+    ///   - pollFirst: Whether to wait for room in the socket instead of trying at once, when it is known to be full.
+    ///   - reportsUsage: Whether the kernel is to say what became of the memory: ``ZeroCopyOperation/usage``.
+    /// - Precondition: When it is prepared, `start` is within the message's bytes.
+    @inlinable @inline(__always)
+    public init(
+        _ file: borrowing some FileResource & ~Copyable, _ message: consuming Message, startingAt start: Int = 0,
+        flags: SendFlags = [], pollFirst: Bool = false, reportsUsage: Bool = false
+    ) {
+        self.file = file.hold()
+        self.message = message
+        self.start = start
+        self.flags = flags
+        self.pollFirst = pollFirst
+        self.reportsUsage = reportsUsage
+        record = ZeroCopyRecord()
+    }
+
+    @inlinable public static var opcode: Opcode { .sendMessageZeroCopy }
+
+    @inlinable public static var minimumKernel: KernelVersion { KernelVersion(6, 1) }
+
+    @inlinable @inline(__always)
+    @unsafe public mutating func encode(into entry: borrowing SubmissionEntry, kernelData: UnsafeMutablePointer<NoKernelData>) {
+        record = ZeroCopyRecord()
+        entry.opcode = .sendMessageZeroCopy
+        entry.setZeroCopySend(file, flags: flags, pollFirst: pollFirst, reportsUsage: reportsUsage)
+        entry.address = message.beginSending(startingAt: start)
+        entry.length = 1
+    }
+
+    @inlinable @inline(__always)
+    @unsafe public mutating func complete(_ completion: CompletionEntry, kernelData: borrowing NoKernelData) -> Result<Int, Errno> {
+        if !completion.flags.contains(.notification) { message.endSending(completion) }
+        return record.result(of: completion, reportsUsage: reportsUsage)
+    }
+}

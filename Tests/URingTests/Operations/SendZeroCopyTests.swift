@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import CLiburingReference
+import Glibc
+import SystemPackage
+import Testing
+
+@testable import URing
+
+@Suite struct SendZeroCopyTests {
+    private let file = UnownedDescriptor(FileDescriptor(rawValue: 5))
+
+    @Test func encodesLikeLiburing() {
+        let send = SendZeroCopy(
+            file, from: Buffer(copying: pattern(10)), startingAt: 4, flags: [.more, .waitAll], pollFirst: true, reportsUsage: true)
+        unsafe expectEncoding(of: send) { entry, send, _ in
+            unsafe reference_prep_send_zc(
+                entry, 5, send.pointee.memory.kernelBytes.baseAddress.map { unsafe $0 + 4 }, 6,
+                Int32(MSG_NOSIGNAL) | Int32(MSG_MORE) | Int32(MSG_WAITALL), 1 | 8)
+        }
+        unsafe expectEncoding(of: SendZeroCopy(file, from: Buffer(copying: [1, 2]))) { entry, send, _ in
+            unsafe reference_prep_send_zc(entry, 5, send.pointee.memory.kernelBytes.baseAddress, 2, Int32(MSG_NOSIGNAL), 0)
+        }
+        let sendTo = SendToZeroCopy(
+            file, from: Buffer(copying: pattern(10)), to: .ipv6Loopback(port: 3), startingAt: 1, flags: .confirm, pollFirst: true,
+            reportsUsage: true)
+        unsafe expectEncoding(of: sendTo) { entry, send, kernelData in
+            unsafe reference_prep_send_zc_to(
+                entry, 5, send.pointee.memory.kernelBytes.baseAddress.map { unsafe $0 + 1 }, 9,
+                Int32(MSG_NOSIGNAL) | Int32(MSG_CONFIRM), 1 | 8, kernelData, 28)
+        }
+    }
+
+    @Test func neverAsksForNotificationsOnTheSocket() {
+        unsafe expectEncoding(of: SendZeroCopy(file, from: Buffer(copying: [1]), flags: SendFlags(rawValue: UInt32(MSG_ZEROCOPY)))) {
+            entry, send, _ in
+            unsafe reference_prep_send_zc(entry, 5, send.pointee.memory.kernelBytes.baseAddress, 1, Int32(MSG_NOSIGNAL), 0)
+        }
+    }
+
+    @Test func sendsOverTCPAgainAndAgain() throws {
+        var ring = try Ring<Int>(entries: 8)
+        let pair = try TCPPair()
+        var send = SendZeroCopy(pair.client, from: Buffer(copying: pattern(5000)), flags: .waitAll, reportsUsage: true)
+        for round in 0..<20 {
+            send.start = round
+            send.pollFirst = round % 2 == 1
+            let completed = try ring.runToNotification(send, tag: round)
+            let (result, usage) = (completed.result, completed.operation.usage)
+            #expect(result == .success(5000 - round))
+            // The bytes stay on this machine, so the kernel copied them.
+            #expect(usage == .copied)
+            #expect(pair.server.receiveBounded(10_000) == Array(pattern(5000)[round...]))
+            send = completed.operation
+        }
+    }
+
+    @Test func tellsNothingOfTheUsageUnlessAsked() throws {
+        var ring = try Ring<Int>(entries: 8)
+        let pair = try TCPPair()
+        let completed = try ring.runToNotification(SendZeroCopy(pair.client, from: Buffer(copying: [1])), tag: 0)
+        let usage = completed.operation.usage
+        #expect(usage == nil)
+    }
+
+    @Test func sendsDatagramsToAddresses() throws {
+        var ring = try Ring<Int>(entries: 8)
+        for any in [SocketAddress.ipv4Loopback(port: 0), .ipv6Loopback(port: 0)] {
+            let receiver = try Descriptor.socket(any.domain, .datagram)
+            try receiver.bind(to: any)
+            let sender = try Descriptor.socket(any.domain, .datagram)
+            let address = try receiver.localAddress()
+            let send = SendToZeroCopy(sender, from: Buffer(copying: pattern(300)), to: address, startingAt: 100, reportsUsage: true)
+            let completed = try ring.runToNotification(send, tag: 0)
+            let (result, usage, sentTo) = (completed.result, completed.operation.usage, completed.operation.address)
+            #expect(result == .success(200) && usage == .copied && sentTo == address)
+            #expect(receiver.receiveBounded(1000) == Array(pattern(300)[100...]))
+        }
+    }
+
+    @Test func reportsTheKernelsErrorOfAnAddress() throws {
+        var ring = try Ring<Int>(entries: 8)
+        let sender = try Descriptor.socket(.ipv4, .datagram)
+        let send = SendToZeroCopy(sender, from: Buffer(copying: [1]), to: .ipv6Loopback(port: 9))
+        let completed = try ring.runToNotification(send, tag: 0)
+        let result = completed.result
+        #expect(result == .failure(Errno(rawValue: EAFNOSUPPORT)))
+    }
+
+    @Test func trapsOutsideTheBytes() async {
+        expectSentence(
+            "A send must start within the initialised bytes.",
+            of: await #expect(processExitsWith: .failure, observing: [\.standardErrorContent]) {
+                var ring = try Ring<Int>(entries: 2)
+                try ring.prepare(SendZeroCopy(UnownedDescriptor.standardInput, from: Buffer(copying: [1, 2]), startingAt: 3), tag: 0)
+            })
+        expectSentence(
+            "A send must start within the initialised bytes.",
+            of: await #expect(processExitsWith: .failure, observing: [\.standardErrorContent]) {
+                var ring = try Ring<Int>(entries: 2)
+                let send = SendToZeroCopy(
+                    UnownedDescriptor.standardInput, from: Buffer(copying: [1, 2]), to: .ipv4Loopback(port: 9), startingAt: -1)
+                try ring.prepare(send, tag: 0)
+            })
+    }
+
+    @Test func aSendThatWaitsForRoomIsLetGoWithTheRing() throws {
+        let ledger = Ledger()
+        let connection = try StalledConnection(sendBufferSize: 16384)
+        var ring = try Ring<Int>(entries: 8)
+        let memory = CountedMemory(ledger, byteCapacity: 1 << 20, filledWith: 9)
+        try ring.prepare(SendZeroCopy(connection.sender, from: memory, flags: .waitAll), tag: 0)
+        try ring.submit()
+        try ring.expectNoCompletion()
+        #expect(ledger.aliveCount == 1)
+        // The receiver goes, and the kernel lets go of what was sent; what was not is cancelled with the ring.
+        let sender = connection.closeReceiver()
+        let leftovers = ring.close()
+        #expect(leftovers.isEmpty)
+        #expect(ledger.isSettled && !sender.isHeld)
+    }
+}

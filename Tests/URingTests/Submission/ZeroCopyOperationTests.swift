@@ -1,0 +1,210 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Glibc
+import SystemPackage
+import Testing
+
+@testable import URing
+
+@Suite struct ZeroCopyOperationTests {
+    // MARK: The record
+
+    @Test func theNotificationRepeatsTheResult() {
+        var record = ZeroCopyRecord()
+        #expect(record.result(of: CompletionEntry(result: 700, flags: .more), reportsUsage: true) == .success(700))
+        #expect(record.usage == nil)
+        #expect(record.result(of: CompletionEntry(result: 0, flags: .notification), reportsUsage: true) == .success(700))
+        #expect(record.usage == .zeroCopied)
+    }
+
+    @Test func theNotificationOfAFailureRepeatsTheFailure() {
+        var record = ZeroCopyRecord()
+        #expect(record.result(of: CompletionEntry(result: -EPIPE, flags: .more), reportsUsage: true) == .failure(.brokenPipe))
+        // The usage makes the notification's own result negative, which is no error.
+        #expect(record.result(of: CompletionEntry(result: .min, flags: .notification), reportsUsage: true) == .failure(.brokenPipe))
+        #expect(record.usage == .copied)
+    }
+
+    @Test func aUsageThatWasNotAskedForIsUnknown() {
+        var record = ZeroCopyRecord()
+        _ = record.result(of: CompletionEntry(result: 1, flags: .more), reportsUsage: false)
+        #expect(record.result(of: CompletionEntry(result: 0, flags: .notification), reportsUsage: false) == .success(1))
+        #expect(record.usage == nil)
+    }
+
+    // MARK: Failures
+
+    /// Expects that a send fails with both completions, and that its memory comes back once, with the second.
+    private func expectFailure(
+        _ errno: Errno, sendingOn socket: borrowing some FileResource & ~Copyable, byteCount: Int = 100,
+        sourceLocation: SourceLocation = #_sourceLocation
+    ) throws {
+        let ledger = Ledger()
+        var ring = try Ring<Int>(entries: 8)
+        let memory = CountedMemory(ledger, byteCapacity: byteCount, filledWith: 7)
+        try ring.prepare(SendZeroCopy(socket, from: memory, reportsUsage: true), tag: 5)
+        let first = try ring.nextCompletionWaiting()
+        #expect(first.tag == 5 && first.hasMore, sourceLocation: sourceLocation)
+        guard case .more(let result) = first.event(SendZeroCopy<CountedMemory>.self) else {
+            Issue.record("the failure was taken for the end", sourceLocation: sourceLocation)
+            return
+        }
+        #expect(result == .failure(errno), sourceLocation: sourceLocation)
+        #expect(ledger.aliveCount == 1 && ring.inFlightCount == 1, sourceLocation: sourceLocation)
+        let last = try ring.nextCompletionWaiting()
+        #expect(last.tag == 5 && !last.hasMore, sourceLocation: sourceLocation)
+        let completed = try last.event(SendZeroCopy<CountedMemory>.self).expectFinished()
+        let (repeated, usage) = (completed.result, completed.operation.usage)
+        #expect(repeated == .failure(errno) && usage != nil, sourceLocation: sourceLocation)
+        #expect(ledger.aliveCount == 1 && ring.inFlightCount == 0, sourceLocation: sourceLocation)
+        drop(completed)
+        #expect(ledger.isSettled, sourceLocation: sourceLocation)
+    }
+
+    @Test func trap2AFailureWithMoreToComeIsNotTheEnd() throws {
+        try expectFailure(.badFileDescriptor, sendingOn: UnownedDescriptor(FileDescriptor(rawValue: -1)))
+
+        let closed = try TCPPair()
+        #expect(shutdown(closed.client.unowned.fileDescriptor.rawValue, Int32(SHUT_WR)) == 0)
+        try expectFailure(.brokenPipe, sendingOn: closed.client)
+
+        let unix = try DescriptorPair.sockets()
+        try expectFailure(.notSupportedOnSocket, sendingOn: unix.first)
+
+        let datagrams = try Descriptor.socket(.ipv4, .datagram)
+        try expectFailure(Errno(rawValue: EDESTADDRREQ), sendingOn: datagrams)
+        try datagrams.connectBlocking(to: .ipv4Loopback(port: 9))
+        try expectFailure(Errno(rawValue: EMSGSIZE), sendingOn: datagrams, byteCount: 70_000)
+
+        let pipe = try DescriptorPair.pipe()
+        try expectFailure(Errno(rawValue: ENOTSOCK), sendingOn: pipe.second)
+    }
+
+    @Test func aSendThatIsRefusedBeforehandHasOneCompletion() throws {
+        let ledger = Ledger()
+        var ring = try Ring<Int>(entries: 8)
+        let pair = try TCPPair()
+        let send = SendZeroCopy(pair.client, from: CountedMemory(ledger, byteCapacity: 10, filledWith: 1), reportsUsage: true)
+        try ring.prepare(RefusedSend(base: send), tag: 1)
+        let only = try ring.nextCompletionWaiting()
+        #expect(only.hasMore == false)
+        let completed = try only.event(RefusedSend.self).expectFinished()
+        let (result, usage) = (completed.result, completed.operation.usage)
+        #expect(result == .failure(.invalidArgument) && usage == nil)
+        #expect(ledger.aliveCount == 1 && ring.inFlightCount == 0)
+        drop(completed)
+        #expect(ledger.isSettled)
+    }
+
+    // MARK: The notification
+
+    @Test func theMemoryComesBackWhenTheReceiverHasTakenAllOfIt() throws {
+        let ledger = Ledger()
+        var ring = try Ring<Int>(entries: 8)
+        let connection = try StalledConnection()
+        let byteCount = 100_000
+        try ring.prepare(SendZeroCopy(connection.sender, from: CountedMemory(ledger, byteCapacity: byteCount, filledWith: 3)), tag: 0)
+        let sent = try ring.nextCompletionWaiting().event(SendZeroCopy<CountedMemory>.self).expectMore()
+        #expect(sent == byteCount)
+        // The ring waits, and nothing comes.
+        let wait = try ring.submit(waitingFor: 1, timeout: .milliseconds(50))
+        #expect(wait.timedOut)
+        try ring.expectNoCompletion()
+        #expect(ledger.aliveCount == 1)
+        let received = try connection.drain(byteCount)
+        #expect(received == [UInt8](repeating: 3, count: byteCount))
+        let completed = try ring.nextCompletionWaiting().event(SendZeroCopy<CountedMemory>.self).expectFinished()
+        #expect(ledger.aliveCount == 1)
+        drop(completed)
+        #expect(ledger.isSettled)
+    }
+
+    @Test func theMemoryComesBackWhenTheReceiverIsGone() throws {
+        let ledger = Ledger()
+        var ring = try Ring<Int>(entries: 8)
+        let connection = try StalledConnection()
+        try ring.prepare(SendZeroCopy(connection.sender, from: CountedMemory(ledger, byteCapacity: 100_000, filledWith: 3)), tag: 0)
+        _ = try ring.nextCompletionWaiting().event(SendZeroCopy<CountedMemory>.self).expectMore()
+        try ring.expectNoCompletion()
+        let sender = connection.closeReceiver()
+        drop(try ring.nextCompletionWaiting().event(SendZeroCopy<CountedMemory>.self).expectFinished())
+        #expect(ledger.isSettled && !sender.isHeld)
+    }
+
+    @Test func cancellingDoesNotBringTheMemoryBack() throws {
+        let ledger = Ledger()
+        var ring = try Ring<Int>(entries: 8)
+        let connection = try StalledConnection()
+        let byteCount = 100_000
+        let token = try ring.prepare(
+            SendZeroCopy(connection.sender, from: CountedMemory(ledger, byteCapacity: byteCount, filledWith: 3)), tag: 0)
+        _ = try ring.nextCompletionWaiting().event(SendZeroCopy<CountedMemory>.self).expectMore()
+        let outcome = try ring.run(Cancel(token), tag: 1).result.get()
+        #expect(outcome == .notFound)
+        try ring.expectNoCompletion()
+        #expect(ledger.aliveCount == 1)
+        _ = try connection.drain(byteCount)
+        drop(try ring.nextCompletionWaiting().event(SendZeroCopy<CountedMemory>.self).expectFinished())
+        #expect(ledger.isSettled)
+    }
+
+    @Test func aCancelledSendComesBackWithBothCompletions() throws {
+        let ledger = Ledger()
+        var ring = try Ring<Int>(entries: 8)
+        let connection = try StalledConnection(sendBufferSize: 16384)
+        // More than the socket takes: the rest waits for room.
+        let memory = CountedMemory(ledger, byteCapacity: 1 << 20, filledWith: 3)
+        let token = try ring.prepare(SendZeroCopy(connection.sender, from: memory, flags: .waitAll), tag: 0)
+        try ring.submit()
+        try ring.expectNoCompletion()
+        try ring.prepare(Cancel(token), tag: 1)
+        var sent: Int?
+        for _ in 0..<2 {
+            let completion = try ring.nextCompletionWaiting()
+            if completion.tag == 1 {
+                #expect(try completion.take(Cancel.self).result.get() == .found)
+            } else {
+                // What was sent by then counts.
+                sent = try completion.event(SendZeroCopy<CountedMemory>.self).expectMore()
+            }
+        }
+        let byteCount = try #require(sent)
+        #expect(byteCount > 0 && byteCount < 1 << 20)
+        try ring.expectNoCompletion()
+        #expect(ledger.aliveCount == 1)
+        #expect(try connection.drain(byteCount) == [UInt8](repeating: 3, count: byteCount))
+        drop(try ring.nextCompletionWaiting().event(SendZeroCopy<CountedMemory>.self).expectFinished())
+        #expect(ledger.isSettled)
+    }
+
+    @Test func aShortSendKeepsAllOfItsMemoryAndGoesOnWithTheSameOperation() throws {
+        let ledger = Ledger()
+        var ring = try Ring<Int>(entries: 8)
+        let connection = try StalledConnection(sendBufferSize: 65536)
+        let byteCount = 600_000
+        var memory = CountedMemory(ledger, byteCapacity: byteCount)
+        memory.buffer.append(Buffer(copying: pattern(byteCount)).bytes)
+        var send = SendZeroCopy(connection.sender, from: memory)
+        var received: [UInt8] = []
+        var rounds = 0
+        while received.count < byteCount {
+            rounds += 1
+            try ring.prepare(send, tag: rounds)
+            let sent = try ring.nextCompletionWaiting().event(SendZeroCopy<CountedMemory>.self).expectMore()
+            // The end of it, later, may fit the receiver's room.
+            if rounds == 1 { try ring.expectNoCompletion() }
+            #expect(ledger.aliveCount == 1)
+            received += try connection.drain(sent)
+            let completed = try ring.nextCompletionWaiting().event(SendZeroCopy<CountedMemory>.self).expectFinished()
+            let repeated = completed.result
+            #expect(repeated == .success(sent))
+            send = completed.operation
+            send.start = received.count
+        }
+        #expect(rounds > 1)
+        let isComplete = received == pattern(byteCount)
+        #expect(isComplete)
+        drop(send)
+        #expect(ledger.isSettled)
+    }
+}
