@@ -12,7 +12,7 @@ cd "$(dirname "$0")/.."
 limits="
 nop   64000 192000  72    -
 read  32000  96000 145    -
-read-again 32000 96000 105 -
+read-again 32000 96000 110 -
 read-fixed 32000 96000 120 -
 "
 

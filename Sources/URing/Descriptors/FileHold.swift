@@ -74,10 +74,13 @@ extension FileHold {
     }
 
     /// Sees to it that a slot is one of this ring's table: another ring has another file in it.
-    @usableFromInline @inline(never)
+    ///
+    /// Inlined as a whole: a call that returns would cost operations on normal descriptors too.
+    @inlinable @inline(__always)
     borrowing func requireSlot(ofRing identity: UInt32) {
-        let isOwn = unsafe block.map { unsafe $0.pointee.table?.ringIdentity == identity } ?? false
-        require(isOwn, "This direct descriptor is another ring's; use it on the ring that has the table, or install it as a normal one.")
+        require(
+            unsafe block?.pointee.ringIdentity == identity,
+            "This direct descriptor is another ring's; use it on the ring that has the table, or install it as a normal one.")
     }
 }
 
@@ -90,11 +93,14 @@ struct DescriptorBlock {
     @usableFromInline var holdCount: Int32
     /// The ring's table that the number is a slot of, if it is not a descriptor of the process.
     let table: FileTableState?
+    /// The ring that has the table; no ring has zero.
+    @usableFromInline let ringIdentity: UInt32
 
     init(number: Int32, table: FileTableState?) {
         self.number = number
         holdCount = 1
         self.table = table
+        ringIdentity = table?.ringIdentity ?? 0
     }
 
     static func make(number: Int32, table: FileTableState? = nil) -> UnsafeMutablePointer<DescriptorBlock> {
