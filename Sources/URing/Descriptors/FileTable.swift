@@ -5,7 +5,7 @@ import SystemPackage
 
 /// A ring's table of direct descriptors: files that this ring alone knows, by their slots.
 ///
-/// Make it with ``Ring/makeFileTable(count:allocating:)``. A ring has one table at the most. Dropping the value ends the table when the
+/// Make it with ``Ring/makeFileTable(count:allocating:tracksRelease:)``. A ring has one table at the most. Dropping the value ends the table when the
 /// last ``DirectDescriptor`` in it is gone.
 @frozen
 public struct FileTable: ~Copyable {
@@ -28,6 +28,12 @@ public struct FileTable: ~Copyable {
     /// The slots that the kernel chooses from; the others are for ``slot(_:)``.
     public var allocationRange: Range<Int> { state.allocationRange }
 
+    /// How many files have left the table, and are still the kernel's.
+    ///
+    /// Only those count that were put in with ``register(_:in:)``, in a table that was made with `tracksRelease`. The kernel reports each of
+    /// them when the last operation on it is done; ``Ring/nextCompletion()`` takes note of that.
+    public var unreleasedCount: Int { state.unreleasedCount }
+
     /// Any free slot of ``allocationRange``, which the kernel chooses when the file is there.
     ///
     /// When there is none, the operation fails with ``SystemPackage/Errno/fileTableFull``.
@@ -45,6 +51,29 @@ public struct FileTable: ~Copyable {
             "The kernel chooses from this slot itself; make the table with a smaller `allocating` range to choose the others.")
         return FileSlot(index, in: state)
     }
+
+    /// Puts a normal descriptor's file into a slot as well, with a system call that does not wait.
+    ///
+    /// The file is then open twice; closing the normal descriptor leaves it in its slot. For a slot that the kernel chooses, and for doing
+    /// it through the ring, there is ``RegisterDescriptor``.
+    ///
+    /// - Parameters:
+    ///   - file: The descriptor.
+    ///   - slot: A chosen slot of this table.
+    /// - Returns: The file in its slot.
+    /// - Throws: `EBADF` if there is no such descriptor, or the ring is gone. The slot is then given back.
+    /// - Precondition: The slot was chosen, is of this table, and has no file yet.
+    ///
+    /// The liburing function is `io_uring_register_files_update_tag`; see `io_uring_register_files(3)`. Linux 5.13.
+    public func register(
+        _ file: borrowing some NumberedFileResource & ~Copyable, in slot: consuming FileSlot
+    ) throws(Errno) -> DirectDescriptor {
+        let hold = file.hold()
+        let index = slot.fileIndex(ringIdentity: state.ringIdentity)
+        require(slot.isChosen, "Only a slot that was chosen can be filled at once; let RegisterDescriptor find a free one.")
+        try state.fill(Int32(index) - 1, with: hold.processNumber)
+        return unsafe DirectDescriptor(block: slot.takeBlock())
+    }
 }
 
 /// The counted state of a file table, shared by the table, its descriptors and the operations that make them.
@@ -58,13 +87,16 @@ struct FileTableState: BitwiseCopyable {
         let allocationRange: Range<Int>
         var holdCount: Int
         var usedCount: Int
+        let tracksRelease: Bool
         /// The slots outside the allocation range that have an owner.
-        var chosenSlots: Set<Int32>
+        var chosenSlots: Set<Int32> = []
+        /// Those of which the kernel reports when it has let go of their file.
+        var taggedSlots: Set<Int32> = []
     }
 
     @usableFromInline let block: UnsafeMutablePointer<Block>
 
-    init(anchor: RingAnchor, count: Int, allocationRange: Range<Int>) throws(Errno) {
+    init(anchor: RingAnchor, count: Int, allocationRange: Range<Int>, tracksRelease: Bool) throws(Errno) {
         var registration = curing_rsrc_register(
             nr: UInt32(count), flags: CURING_RSRC_REGISTER_SPARSE, resv2: 0, data: 0, tags: 0)
         // SAFETY: the kernel reads the structure before the call returns.
@@ -85,7 +117,7 @@ struct FileTableState: BitwiseCopyable {
         unsafe block.initialize(
             to: Block(
                 anchor: anchor, ringIdentity: anchor.ringIdentity, count: count, allocationRange: allocationRange, holdCount: 1,
-                usedCount: 0, chosenSlots: []))
+                usedCount: 0, tracksRelease: tracksRelease))
     }
 
     @usableFromInline
@@ -119,7 +151,7 @@ struct FileTableState: BitwiseCopyable {
 
     /// Takes the file, if there is one, out of a slot whose owner and operations have let go of it.
     func vacate(_ slot: Int32) {
-        _ = put(-1, into: slot)
+        _ = put(-1, into: slot, tag: 0)
         noteVacated(slot)
         release()
     }
@@ -128,17 +160,36 @@ struct FileTableState: BitwiseCopyable {
     func noteVacated(_ slot: Int32) {
         unsafe block.pointee.usedCount -= 1
         unsafe block.pointee.chosenSlots.remove(slot)
+        if unsafe block.pointee.taggedSlots.remove(slot) != nil { unsafe block.pointee.anchor.unreleased.files += 1 }
     }
 
-    /// Has the kernel put a descriptor's file into a slot, or none if the number is -1.
-    func put(_ number: Int32, into slot: Int32) -> Int32 {
-        var number = number
+    /// Puts a descriptor's file into a slot that is reserved.
+    func fill(_ slot: Int32, with number: Int32) throws(Errno) {
+        // Some negative numbers have meanings of their own for the kernel.
+        guard number >= 0 else { throw .badFileDescriptor }
+        let isTagged = unsafe block.pointee.tracksRelease
+        let status = put(number, into: slot, tag: isTagged ? UserData.fileRelease : 0)
+        // Nothing is put anywhere when the ring is gone.
+        guard status == 1 else { throw status < 0 ? Errno(rawValue: -status) : .badFileDescriptor }
+        if isTagged { unsafe block.pointee.taggedSlots.insert(slot) }
+    }
+
+    /// Has the kernel put a descriptor's file into a slot, or none if the number is -1; the number of slots that it changed, or an error.
+    private func put(_ number: Int32, into slot: Int32, tag: UInt64) -> Int32 {
+        var (number, tag) = (number, tag)
         return unsafe withUnsafeMutablePointer(to: &number) { number in
-            // SAFETY: the kernel reads both before the call returns.
-            var update = curing_files_update(offset: UInt32(slot), resv: 0, fds: UInt64(UInt(bitPattern: number)))
-            return unsafe block.pointee.anchor.register(CURING_REGISTER_FILES_UPDATE, &update, count: 1)
+            unsafe withUnsafeMutablePointer(to: &tag) { tag in
+                // SAFETY: the kernel reads all three before the call returns.
+                var update = curing_rsrc_update2(
+                    offset: UInt32(slot), resv: 0, data: UInt64(UInt(bitPattern: number)), tags: UInt64(UInt(bitPattern: tag)), nr: 1,
+                    resv2: 0)
+                return unsafe block.pointee.anchor.register(
+                    CURING_REGISTER_FILES_UPDATE2, &update, count: UInt32(MemoryLayout<curing_rsrc_update2>.size))
+            }
         }
     }
+
+    var unreleasedCount: Int { unsafe max(block.pointee.anchor.unreleased.files, 0) }
 
     var count: Int { unsafe block.pointee.count }
 
@@ -157,16 +208,21 @@ extension Ring {
     ///   - count: How many files there is room for.
     ///   - range: Which slots the kernel chooses from for files that are to go to ``FileTable/anySlot``; the others are for
     ///     ``FileTable/slot(_:)``. All by default; less needs Linux 6.0.
+    ///   - tracksRelease: Whether the kernel reports each file that was put in with ``FileTable/register(_:in:)``, has left the table, and
+    ///     that it has let go of, for ``FileTable/unreleasedCount``. A report takes a place in the completion queue and ends a wait.
     /// - Returns: The table.
     /// - Throws: `EBUSY` if the ring has one, `EMFILE` if the count is above the limit of open files.
     /// - Precondition: The count is from 1 to 1048576, and the range is within the table.
     ///
     /// The liburing functions are `io_uring_register_files_sparse` and `io_uring_register_file_alloc_range`; see
     /// `io_uring_register_files(3)` and `io_uring_register_file_alloc_range(3)`. Linux 5.19.
-    public mutating func makeFileTable(count: Int, allocating range: Range<Int>? = nil) throws(Errno) -> FileTable {
+    public mutating func makeFileTable(
+        count: Int, allocating range: Range<Int>? = nil, tracksRelease: Bool = false
+    ) throws(Errno) -> FileTable {
         require(count >= 1 && count <= 1 << 20, "A ring's file table has from 1 to 1048576 slots.")
         let range = range ?? 0..<count
         require(range.lowerBound >= 0 && range.upperBound <= count, "The kernel can only choose from slots that the table has.")
-        return FileTable(state: try FileTableState(anchor: core.anchor, count: count, allocationRange: range))
+        return FileTable(
+            state: try FileTableState(anchor: core.anchor, count: count, allocationRange: range, tracksRelease: tracksRelease))
     }
 }

@@ -39,6 +39,8 @@ enum UserData {
 
     /// The tag of registered buffers: what the kernel says when it has let go of one.
     static let bufferRelease = Kind.release.rawValue
+    /// The tag of registered files, likewise.
+    static let fileRelease = Kind.release.rawValue | 1 << 4
 
     /// The bits that hold the offset of a slot, in a table of so many bytes, which is a power of two.
     static func offsetMask(tableByteCount: Int) -> UInt64 {

@@ -75,7 +75,7 @@ struct RegisteredBuffersState: BitwiseCopyable {
 
     var firstFree: RegisteredSlot? { unsafe block.pointee.firstFree }
 
-    var unreleasedCount: Int { anchor.unreleasedBufferCount }
+    var unreleasedCount: Int { anchor.unreleased.buffers }
 
     private var anchor: RingAnchor { unsafe block.pointee.anchor }
 
@@ -101,7 +101,7 @@ struct RegisteredBuffersState: BitwiseCopyable {
         guard let memory = slot.memory else { return }
         unsafe block.pointee.filledCount -= 1
         memory.leave(slot)
-        if unsafe slot.block.pointee.isTagged { anchor.noteUnreleasedBuffers(1) }
+        if unsafe slot.block.pointee.isTagged { anchor.unreleased.buffers += 1 }
         unsafe slot.block.pointee.isTagged = false
     }
 

@@ -59,8 +59,8 @@ public struct Pipe<File: OwnedFile & ~Copyable>: SingleShotOperation, ~Copyable 
     @inlinable public static var minimumKernel: KernelVersion { KernelVersion(6, 16) }
 
     @inlinable @inline(__always)
-    @unsafe public mutating func encode(into entry: borrowing SubmissionEntry, kernelData: UnsafeMutablePointer<PipeNumbers>) {
-        unsafe kernelData.initialize(to: PipeNumbers())
+    @unsafe public mutating func encode(into entry: borrowing SubmissionEntry, kernelData: UnsafeMutablePointer<DescriptorNumbers>) {
+        unsafe kernelData.initialize(to: DescriptorNumbers())
         entry.opcode = .pipe
         entry.address = UInt64(UInt(bitPattern: kernelData))
         entry.operationFlags = flags.kernelBits(for: File.self)
@@ -74,7 +74,7 @@ public struct Pipe<File: OwnedFile & ~Copyable>: SingleShotOperation, ~Copyable 
 
     @inlinable @inline(__always)
     @unsafe public mutating func complete(
-        _ completion: CompletionEntry, kernelData: borrowing PipeNumbers
+        _ completion: CompletionEntry, kernelData: borrowing DescriptorNumbers
     ) -> Result<FilePair<File>, Errno> {
         if let errno = completion.errno { return .failure(errno) }
         let first = unsafe File(delivered: kernelData.first, to: &firstPlace)
@@ -105,9 +105,9 @@ extension Pipe where File == DirectDescriptor {
     }
 }
 
-/// What the kernel writes of a ``Pipe``: the numbers of its ends.
+/// What the kernel writes of a ``Pipe``, the numbers of its ends, or reads and writes of a ``RegisterDescriptor``.
 @frozen
-public struct PipeNumbers: BitwiseCopyable, Sendable {
+public struct DescriptorNumbers: BitwiseCopyable, Sendable {
     @usableFromInline let first: Int32
     @usableFromInline let second: Int32
 

@@ -13,8 +13,7 @@ struct RingAnchor: BitwiseCopyable {
         /// The ring's descriptor, or -1 once the ring is closed.
         var descriptor: Int32
         var holdCount: Int32
-        /// Tagged buffers that have left their table and that the kernel still has.
-        var unreleasedBufferCount = 0
+        var unreleased = Unreleased()
         /// The process-wide number of the ring.
         let ringIdentity: UInt32
     }
@@ -53,12 +52,16 @@ struct RingAnchor: BitwiseCopyable {
         return number >= 0 ? number : nil
     }
 
-    /// Tagged buffers that have left their table and that the kernel still has; none once the ring is closed.
-    var unreleasedBufferCount: Int { isAlive ? unsafe state.pointee.unreleasedBufferCount : 0 }
+    /// How many tagged resources have left their table, while the kernel still has them.
+    struct Unreleased {
+        var buffers = 0
+        var files = 0
+    }
 
-    /// Counts buffers that have left their table, or, with a negative count, that the kernel has let go of.
-    func noteUnreleasedBuffers(_ count: Int) {
-        unsafe state.pointee.unreleasedBufferCount += count
+    /// What the kernel has not let go of yet; none once the ring is closed.
+    var unreleased: Unreleased {
+        get { isAlive ? unsafe state.pointee.unreleased : Unreleased() }
+        nonmutating set { unsafe state.pointee.unreleased = newValue }
     }
 
     /// Calls io_uring_register(2), or does nothing when the ring is gone: the kernel has then let go of the resource by itself.

@@ -230,7 +230,9 @@ extension RingCore {
         if UserData.isOperation(entry.user_data) {
             table.noteStale()
         } else if entry.user_data == UserData.bufferRelease {
-            anchor.noteUnreleasedBuffers(-1)
+            anchor.unreleased.buffers -= 1
+        } else if entry.user_data == UserData.fileRelease {
+            anchor.unreleased.files -= 1
         } else {
             foreignCount += 1
         }

@@ -55,7 +55,7 @@ import Testing
         let other = try DescriptorPair.pipe()
         var operation = Pipe()
         do {
-            let numbers = PipeNumbers(first: one.first.relinquish().rawValue, second: other.second.relinquish().rawValue)
+            let numbers = DescriptorNumbers(first: one.first.relinquish().rawValue, second: other.second.relinquish().rawValue)
             let pair = try unsafe operation.complete(CompletionEntry(result: 0), kernelData: numbers).get()
             expectReader(of: one.second, exists: true)
             expectWriter(of: other.first, exists: true)
