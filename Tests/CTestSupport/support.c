@@ -2,13 +2,22 @@
 
 #include "CTestSupport.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/filter.h>
+#include <linux/if_link.h>
+#include <linux/rtnetlink.h>
 #include <linux/seccomp.h>
+#include <linux/veth.h>
 #include <malloc.h>
+#include <net/if.h>
+#include <netinet/in.h>
+#include <sched.h>
 #include <stddef.h>
+#include <string.h>
 #include <sys/eventfd.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -140,4 +149,92 @@ int32_t test_eventfd(void) {
 int32_t test_send(int32_t socket, const void *bytes, size_t count) {
     ssize_t sent = send(socket, bytes, count, MSG_NOSIGNAL | MSG_DONTWAIT);
     return sent < 0 ? -errno : (int32_t)sent;
+}
+
+// A request of rtnetlink(7) being put together.
+struct netlink_request {
+    struct nlmsghdr header;
+    struct ifinfomsg link;
+    char attributes[512];
+};
+
+static struct rtattr *begin_attribute(struct netlink_request *request, unsigned short type, const void *payload, size_t count) {
+    struct rtattr *attribute = (struct rtattr *)((char *)request + NLMSG_ALIGN(request->header.nlmsg_len));
+    attribute->rta_type = type;
+    attribute->rta_len = (unsigned short)RTA_LENGTH(count);
+    if (count > 0)
+        memcpy(RTA_DATA(attribute), payload, count);
+    request->header.nlmsg_len = NLMSG_ALIGN(request->header.nlmsg_len) + RTA_ALIGN(attribute->rta_len);
+    return attribute;
+}
+
+// Makes what was added since the attribute began its contents.
+static void end_attribute(struct netlink_request *request, struct rtattr *attribute) {
+    attribute->rta_len = (unsigned short)((char *)request + request->header.nlmsg_len - (char *)attribute);
+}
+
+static int32_t make_veth_pair(const char *name, const char *peer) {
+    struct netlink_request request = {
+        .header = {
+            .nlmsg_len = NLMSG_LENGTH(sizeof(struct ifinfomsg)),
+            .nlmsg_type = RTM_NEWLINK,
+            .nlmsg_flags = NLM_F_REQUEST | NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL,
+        },
+    };
+    begin_attribute(&request, IFLA_IFNAME, name, strlen(name) + 1);
+    struct rtattr *info = begin_attribute(&request, IFLA_LINKINFO, NULL, 0);
+    begin_attribute(&request, IFLA_INFO_KIND, "veth", 4);
+    struct rtattr *data = begin_attribute(&request, IFLA_INFO_DATA, NULL, 0);
+    struct ifinfomsg nobody = {0};
+    struct rtattr *other = begin_attribute(&request, VETH_INFO_PEER, &nobody, sizeof(nobody));
+    begin_attribute(&request, IFLA_IFNAME, peer, strlen(peer) + 1);
+    end_attribute(&request, other);
+    end_attribute(&request, data);
+    end_attribute(&request, info);
+
+    int netlink = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
+    if (netlink < 0)
+        return -errno;
+    struct {
+        struct nlmsghdr header;
+        struct nlmsgerr error;
+        char request[sizeof(struct netlink_request)];
+    } answer;
+    int32_t result = 0;
+    if (send(netlink, &request, request.header.nlmsg_len, 0) < 0 || recv(netlink, &answer, sizeof(answer), 0) < 0)
+        result = -errno;
+    else
+        result = answer.header.nlmsg_type == NLMSG_ERROR ? answer.error.error : -EPROTO;
+    close(netlink);
+    return result;
+}
+
+static int32_t set_up(int probe, const char *name, short flags) {
+    struct ifreq request = {0};
+    strncpy(request.ifr_name, name, IFNAMSIZ - 1);
+    request.ifr_flags = IFF_UP | flags;
+    return ioctl(probe, SIOCSIFFLAGS, &request) == 0 ? 0 : -errno;
+}
+
+int32_t test_enter_network(void) {
+    if (unshare(CLONE_NEWNET) != 0)
+        return -errno;
+    int32_t result = make_veth_pair("near", "far");
+    if (result != 0)
+        return result;
+    int probe = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    if (probe < 0)
+        return -errno;
+    struct ifreq request = {.ifr_name = "near"};
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr = {htonl(0x0a4d0001)}};
+    memcpy(&request.ifr_addr, &address, sizeof(address));
+    if (ioctl(probe, SIOCSIFADDR, &request) != 0)
+        result = -errno;
+    // Without ARP every datagram leaves with the sender's own hardware address: it arrives at the other end, and nobody takes it.
+    if (result == 0)
+        result = set_up(probe, "near", IFF_NOARP);
+    if (result == 0)
+        result = set_up(probe, "far", 0);
+    close(probe);
+    return result;
 }

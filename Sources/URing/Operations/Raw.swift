@@ -217,12 +217,16 @@ extension RawMultishot where Owned == Void {
 }
 
 extension RawEntry {
-    /// Traps when the entry would give no completion.
+    /// Traps when the entry would give no last completion that names the operation.
     @inlinable
     func requireCompletion() {
         require(
             flags & CURING_SQE_CQE_SKIP_SUCCESS == 0,
             "A raw operation ends with its completion; leave IOSQE_CQE_SKIP_SUCCESS out of its flags.")
+        // Newer kernels take it as the user data of the notification, the last completion.
+        require(
+            (opcode != .sendZeroCopy && opcode != .sendMessageZeroCopy) || address3 == 0,
+            "A zero-copy send ends with its notification, which needs the operation's own user data; leave address3 at zero.")
     }
 }
 

@@ -9,13 +9,14 @@ import SystemPackage
 /// notification; see ``ZeroCopyOperation``. A connection that the peer has closed is `EPIPE` or `ECONNRESET`, never a signal; a socket whose
 /// protocol cannot send so, such as a Unix one, is `EOPNOTSUPP`.
 ///
-/// It pays for large sends to other machines. To the same machine the kernel copies in any case, and this only costs more.
+/// It pays for large sends to other machines. To the same machine the kernel copies in any case, and this only costs more. With a
+/// ``RegisteredSlice`` as the memory, the kernel neither looks up nor pins its pages for each send.
 ///
 /// - Requires: Linux 6.0, `IORING_OP_SEND_ZC`; `reportsUsage` Linux 6.2.
 /// - Important: The kernel reads the memory until the notification, which does not come before the peer has taken the bytes. A ring that
 ///   is closed earlier waits for it as long as it may, and then leaks the memory.
 ///
-/// The liburing function is `io_uring_prep_send_zc`; see `io_uring_prep_send_zc(3)`, `send(2)`.
+/// The liburing function is `io_uring_prep_send_zc`, or `io_uring_prep_send_zc_fixed`; see `io_uring_prep_send_zc(3)`, `send(2)`.
 @frozen
 public struct SendZeroCopy<Memory: ByteSource & ~Copyable>: ZeroCopyOperation, ~Copyable {
     /// The socket, kept open until the operation is done.
@@ -70,6 +71,7 @@ public struct SendZeroCopy<Memory: ByteSource & ~Copyable>: ZeroCopyOperation, ~
         let bytes = unsafe memory.kernelBytes
         require(start >= 0 && start <= bytes.count, "A send must start within the initialised bytes.")
         unsafe entry.setBytes(UnsafeRawBufferPointer(rebasing: bytes[start...]))
+        entry.setZeroCopyRegistration(of: memory)
     }
 
     @inlinable @inline(__always)
@@ -86,7 +88,8 @@ public struct SendZeroCopy<Memory: ByteSource & ~Copyable>: ZeroCopyOperation, ~
 /// - Important: The kernel reads the memory until the notification, and the address until it has consumed the entry. The operation takes a
 ///   box of its own beside its slot, which is reused.
 ///
-/// The liburing functions are `io_uring_prep_send_zc` and `io_uring_prep_send_set_addr`; see `io_uring_prep_send_zc(3)`, `sendto(2)`.
+/// The liburing functions are `io_uring_prep_send_zc`, or `io_uring_prep_send_zc_fixed`, and `io_uring_prep_send_set_addr`; see
+/// `io_uring_prep_send_zc(3)`, `sendto(2)`.
 @frozen
 public struct SendToZeroCopy<Memory: ByteSource & ~Copyable>: ZeroCopyOperation, ~Copyable {
     /// The socket, kept open until the operation is done.
@@ -147,6 +150,7 @@ public struct SendToZeroCopy<Memory: ByteSource & ~Copyable>: ZeroCopyOperation,
         let bytes = unsafe memory.kernelBytes
         require(start >= 0 && start <= bytes.count, "A send must start within the initialised bytes.")
         unsafe entry.setBytes(UnsafeRawBufferPointer(rebasing: bytes[start...]))
+        entry.setZeroCopyRegistration(of: memory)
         unsafe entry.setDestination(kernelData)
     }
 

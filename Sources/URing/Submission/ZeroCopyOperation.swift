@@ -11,7 +11,7 @@ import SystemPackage
 /// fails has both completions too, unless the kernel refused it before it looked at the socket: then there is only the last one.
 ///
 /// ``Completion/event(_:)`` gives the result as ``Event/more(_:)`` and the operation as ``Event/finished(_:)``, with its ``usage`` and the
-/// result once more. ``MergedNotification`` makes one completion of the two, and a ``NotificationGroup`` one of the notifications of many.
+/// result once more.
 public protocol ZeroCopyOperation: RepeatingOperation, ~Copyable where Success == Int {
     /// What the completions have said so far.
     var record: ZeroCopyRecord { get }
@@ -80,5 +80,14 @@ extension SubmissionEntry {
         setFile(file)
         operationFlags = flags.kernelBits
         ioPriority = (pollFirst ? CURING_RECVSEND_POLL_FIRST : 0) | (reportsUsage ? CURING_SEND_ZC_REPORT_USAGE : 0)
+    }
+
+    /// Says that the memory of a zero-copy send is part of a registered buffer, if its type is of such memory.
+    @inlinable @inline(__always)
+    func setZeroCopyRegistration<Memory: OperationMemory & ~Copyable>(of memory: borrowing Memory) {
+        if Memory.isRegistered {
+            ioPriority |= CURING_RECVSEND_FIXED_BUF
+            setRegistration(of: memory)
+        }
     }
 }

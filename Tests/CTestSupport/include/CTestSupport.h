@@ -44,4 +44,9 @@ int32_t test_eventfd(void);
 /// Is send(2) without blocking, and without the signal for a closed peer. Returns the count or a negative errno.
 int32_t test_send(int32_t socket, const void *bytes, size_t count);
 
+/// Moves the calling thread into a network namespace of its own, in which two virtual Ethernet devices are connected, `near` with the address
+/// 10.77.0.1 and `far`: what is sent to another address of 10.0.0.0/8 leaves through the one and arrives at the other, where nobody takes
+/// it. The namespace and the devices go with the last thread and socket in it. Returns 0 or a negative errno.
+int32_t test_enter_network(void);
+
 #endif

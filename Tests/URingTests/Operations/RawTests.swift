@@ -146,6 +146,18 @@ import Testing
             })
     }
 
+    @Test func sendingTheNotificationElsewhereTraps() async {
+        for opcode in [Opcode.sendZeroCopy, .sendMessageZeroCopy] {
+            expectSentence(
+                "A zero-copy send ends with its notification, which needs the operation's own user data; leave address3 at zero.",
+                of: await #expect(processExitsWith: .failure, observing: [\.standardErrorContent]) { [opcode = opcode.rawValue as UInt8] in
+                    var entry = RawEntry(Opcode(rawValue: opcode))
+                    entry.address3 = 1
+                    _ = unsafe RawMultishot(entry)
+                })
+        }
+    }
+
     @Test func completingMoreThanOnceTraps() async {
         expectSentence(
             "More completions of this operation are to come; it has to be a multishot operation.",

@@ -34,6 +34,90 @@ import Testing
         }
     }
 
+    @Test func writesTheSystemsHeaderForSeveralBuffers() {
+        let send = SendVectoredToZeroCopy(
+            file, from: vector(pattern(10), pattern(20)), to: .ipv4Loopback(port: 7), startingAt: 12, flags: .confirm, pollFirst: true,
+            reportsUsage: true)
+        unsafe expectEncoding(of: send) { entry, send, kernelData in
+            unsafe reference_prep_sendmsg_zc(entry, 5, kernelData, UInt32(MSG_NOSIGNAL) | UInt32(MSG_CONFIRM))
+            unsafe entry.storeBytes(of: 1 | 8, toByteOffset: 2, as: UInt16.self)
+            let header = unsafe UnsafeRawPointer(kernelData).load(as: msghdr.self)
+            #expect(unsafe header.msg_iovlen == 1 && header.msg_iov[0].iov_len == 18 && header.msg_iov == send.pointee.buffers.list)
+            #expect(unsafe header.msg_control == nil && header.msg_controllen == 0 && header.msg_flags == 0)
+            let name = unsafe UnsafeRawBufferPointer(start: header.msg_name, count: Int(header.msg_namelen))
+            #expect(unsafe Array(name) == [UInt8(AF_INET), 0, 0, 7, 127, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0])
+        }
+        unsafe expectEncoding(of: SendVectoredToZeroCopy(file, from: vector([1], [2]))) { entry, send, kernelData in
+            unsafe reference_prep_sendmsg_zc(entry, 5, kernelData, UInt32(MSG_NOSIGNAL))
+            let header = unsafe UnsafeRawPointer(kernelData).load(as: msghdr.self)
+            #expect(unsafe header.msg_name == nil && header.msg_namelen == 0 && header.msg_iovlen == 2)
+        }
+    }
+
+    /// Parts of one registered buffer, which is of so many patterns.
+    private func parts(of buffers: borrowing RegisteredBuffers, slot: Int, byteCounts: [Int]) throws -> MemoryVector<RegisteredSlice> {
+        var vector = MemoryVector<RegisteredSlice>()
+        var rest = try buffers.expectBuffer(slot: slot)
+        for (seed, count) in byteCounts.enumerated() {
+            let next = rest.split(at: count)
+            rest.append(Buffer(copying: pattern(count, seed: seed)).bytes)
+            vector.append(rest)
+            rest = next
+        }
+        return vector
+    }
+
+    @Test func encodesRegisteredMemoryLikeLiburing() throws {
+        var ring = try Ring<Int>(entries: 8)
+        let identity = ring.core.table.identity
+        let buffers = try ring.makeRegisteredBuffers(count: 4, byteCount: 4096)
+        let vectored = SendVectoredZeroCopy(file, from: try parts(of: buffers, slot: 3, byteCounts: [100, 200]))
+        unsafe expectEncoding(of: vectored, ringIdentity: identity) { entry, send, _ in
+            // The kernel refuses a list of registered memory here.
+            unsafe reference_prep_send_zc(entry, 5, send.pointee.buffers.list, 2, Int32(MSG_NOSIGNAL), 32)
+        }
+        let message = SendVectoredToZeroCopy(file, from: try parts(of: buffers, slot: 2, byteCounts: [100, 200]))
+        unsafe expectEncoding(of: message, ringIdentity: identity) { entry, _, kernelData in
+            unsafe reference_prep_sendmsg_zc_fixed(entry, 5, kernelData, UInt32(MSG_NOSIGNAL), 2)
+        }
+    }
+
+    @Test func sendsPartsOfARegisteredBuffer() throws {
+        var ring = try Ring<Int>(entries: 8)
+        let pair = try TCPPair()
+        let buffers = try ring.makeRegisteredBuffers(count: 2, byteCount: 4096)
+        let bytes = pattern(100) + pattern(200, seed: 1) + pattern(300, seed: 2)
+        let vectored = SendVectoredZeroCopy(
+            pair.client, from: try parts(of: buffers, slot: 0, byteCounts: [100, 200, 300]), startingAt: 50, reportsUsage: true)
+        let sent = try ring.runToNotification(vectored, tag: 0)
+        let message = SendVectoredToZeroCopy(
+            pair.client, from: try parts(of: buffers, slot: 1, byteCounts: [100, 200, 300]), startingAt: 50, reportsUsage: true)
+        let sentAsMessage = try ring.runToNotification(message, tag: 1)
+        let results = [sent.result, sentAsMessage.result]
+        let usages = [sent.operation.usage, sentAsMessage.operation.usage]
+        #expect(results == [.success(550), .success(550)] && usages == [.copied, .copied])
+        #expect(pair.server.receiveBounded(2000) == Array(bytes[50...]) + Array(bytes[50...]))
+        drop(sent)
+        #expect(buffers.freeCount == 1)
+    }
+
+    @Test func sendsSeveralBuffersToAddresses() throws {
+        var ring = try Ring<Int>(entries: 8)
+        let receiver = try Descriptor.socket(.ipv6, .datagram)
+        try receiver.bind(to: .ipv6Loopback(port: 0))
+        let sender = try Descriptor.socket(.ipv6, .datagram)
+        var send = SendVectoredToZeroCopy(
+            sender, from: vector(pattern(100), pattern(200, seed: 1)), to: try receiver.localAddress(), reportsUsage: true)
+        for round in 0..<5 {
+            send.start = 10 * round
+            let completed = try ring.runToNotification(send, tag: round)
+            let (result, usage) = (completed.result, completed.operation.usage)
+            #expect(result == .success(300 - 10 * round) && usage == .copied)
+            #expect(receiver.receiveBounded(1000) == Array((pattern(100) + pattern(200, seed: 1))[(10 * round)...]))
+            send = completed.operation
+        }
+    }
+
     @Test func sendsTheBytesOfSeveralBuffersInOrder() throws {
         var ring = try Ring<Int>(entries: 8)
         let pair = try TCPPair()
@@ -99,8 +183,9 @@ import Testing
         let unix = try DescriptorPair.sockets()
         let message = try ring.runToNotification(SendMessageZeroCopy(unix.first, Message(Buffer(copying: [1]))), tag: 0)
         let vectored = try ring.runToNotification(SendVectoredZeroCopy(unix.first, from: vector([1], [2])), tag: 0)
-        let results = [message.result, vectored.result]
-        #expect(results == [.failure(.notSupportedOnSocket), .failure(.notSupportedOnSocket)])
+        let addressed = try ring.runToNotification(SendVectoredToZeroCopy(unix.first, from: vector([1], [2])), tag: 0)
+        let results = [message.result, vectored.result, addressed.result]
+        #expect(results == Array(repeating: .failure(.notSupportedOnSocket), count: 3))
     }
 
     @Test func trapsOutsideTheBytesAndWithoutBuffers() async {
@@ -119,6 +204,20 @@ import Testing
                 try ring.prepare(SendVectoredZeroCopy(UnownedDescriptor.standardInput, from: BufferVector()), tag: 0)
             })
         expectSentence(
+            "A vectored send needs at least one buffer.",
+            of: await #expect(processExitsWith: .failure, observing: [\.standardErrorContent]) {
+                var ring = try Ring<Int>(entries: 2)
+                try ring.prepare(SendVectoredToZeroCopy(UnownedDescriptor.standardInput, from: BufferVector()), tag: 0)
+            })
+        expectSentence(
+            "A send must start within the initialised bytes.",
+            of: await #expect(processExitsWith: .failure, observing: [\.standardErrorContent]) {
+                var ring = try Ring<Int>(entries: 2)
+                var buffers = BufferVector()
+                buffers.append(Buffer(copying: [1, 2]))
+                try ring.prepare(SendVectoredToZeroCopy(UnownedDescriptor.standardInput, from: buffers, startingAt: -1), tag: 0)
+            })
+        expectSentence(
             "A send must start within the initialised bytes.",
             of: await #expect(processExitsWith: .failure, observing: [\.standardErrorContent]) {
                 var ring = try Ring<Int>(entries: 2)
@@ -129,17 +228,20 @@ import Testing
     @Test func sendsThatWaitForRoomAreLetGoWithTheRing() throws {
         let first = try StalledConnection(sendBufferSize: 16384)
         let second = try StalledConnection(sendBufferSize: 16384)
+        let third = try StalledConnection(sendBufferSize: 16384)
         var ring = try Ring<Int>(entries: 8)
         let bytes = [UInt8](repeating: 9, count: 1 << 20)
         try ring.prepare(SendVectoredZeroCopy(first.sender, from: vector(bytes), flags: .waitAll), tag: 0)
         try ring.prepare(SendMessageZeroCopy(second.sender, Message(Buffer(copying: bytes)), flags: .waitAll), tag: 1)
+        try ring.prepare(SendVectoredToZeroCopy(third.sender, from: vector(bytes), flags: .waitAll), tag: 2)
         try ring.submit()
         try ring.expectNoCompletion()
         let firstSender = first.closeReceiver()
         let secondSender = second.closeReceiver()
-        #expect(firstSender.isHeld && secondSender.isHeld)
+        let thirdSender = third.closeReceiver()
+        #expect(firstSender.isHeld && secondSender.isHeld && thirdSender.isHeld)
         let leftovers = ring.close()
         #expect(leftovers.isEmpty)
-        #expect(!firstSender.isHeld && !secondSender.isHeld)
+        #expect(!firstSender.isHeld && !secondSender.isHeld && !thirdSender.isHeld)
     }
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import CLiburingReference
+import CTestSupport
 import Glibc
 import SystemPackage
 import Testing
@@ -31,6 +32,26 @@ import Testing
         }
     }
 
+    @Test func encodesRegisteredMemoryLikeLiburing() throws {
+        var ring = try Ring<Int>(entries: 8)
+        let buffers = try ring.makeRegisteredBuffers(count: 4, byteCount: 4096)
+        var slice = try buffers.expectBuffer(slot: 3)
+        slice.append(repeating: 1, count: 100)
+        let send = SendZeroCopy(file, from: slice, startingAt: 40, pollFirst: true, reportsUsage: true)
+        unsafe expectEncoding(of: send, ringIdentity: ring.core.table.identity) { entry, send, _ in
+            unsafe reference_prep_send_zc_fixed(
+                entry, 5, send.pointee.memory.kernelBytes.baseAddress.map { unsafe $0 + 40 }, 60, Int32(MSG_NOSIGNAL), 1 | 8, 3)
+        }
+        slice = try buffers.expectBuffer(slot: 2)
+        slice.append(repeating: 1, count: 100)
+        let sendTo = SendToZeroCopy(file, from: slice, to: .ipv4Loopback(port: 3))
+        unsafe expectEncoding(of: sendTo, ringIdentity: ring.core.table.identity) { entry, send, kernelData in
+            unsafe reference_prep_send_zc_to(
+                entry, 5, send.pointee.memory.kernelBytes.baseAddress, 100, Int32(MSG_NOSIGNAL), 4, kernelData, 16)
+            unsafe entry.storeBytes(of: 2, toByteOffset: 40, as: UInt16.self)
+        }
+    }
+
     @Test func neverAsksForNotificationsOnTheSocket() {
         unsafe expectEncoding(of: SendZeroCopy(file, from: Buffer(copying: [1]), flags: SendFlags(rawValue: UInt32(MSG_ZEROCOPY)))) {
             entry, send, _ in
@@ -55,6 +76,38 @@ import Testing
         }
     }
 
+    @Test func sendsRegisteredMemoryWhichIsFreeAgainAfterTheNotification() throws {
+        var ring = try Ring<Int>(entries: 8)
+        let connection = try StalledConnection()
+        let buffers = try ring.makeRegisteredBuffers(count: 1, byteCount: 65536)
+        var slice = try buffers.expectBuffer()
+        slice.append(Buffer(copying: pattern(65536)).bytes)
+        try ring.prepare(SendZeroCopy(connection.sender, from: slice, reportsUsage: true), tag: 0)
+        let sent = try ring.nextCompletionWaiting().event(SendZeroCopy<RegisteredSlice>.self).expectMore()
+        #expect(sent == 65536)
+        try ring.expectNoCompletion()
+        buffers.expectNoBuffer()
+        #expect(try connection.drain(65536) == pattern(65536))
+        let completed = try ring.nextCompletionWaiting().event(SendZeroCopy<RegisteredSlice>.self).expectFinished()
+        let usage = completed.operation.usage
+        #expect(usage == .copied)
+        buffers.expectNoBuffer()
+        drop(completed)
+        #expect(buffers.freeCount == 1)
+    }
+
+    @Test func registeredMemoryOfAnotherRingIsAnErrorWithANotification() throws {
+        var other = try Ring<Int>(entries: 8)
+        let buffers = try other.makeRegisteredBuffers(count: 1, byteCount: 4096)
+        var slice = try buffers.expectBuffer()
+        slice.append(repeating: 1, count: 100)
+        var ring = try Ring<Int>(entries: 8)
+        let pair = try TCPPair()
+        let completed = try ring.runToNotification(SendZeroCopy(pair.client, from: slice), tag: 0)
+        let result = completed.result
+        #expect(result == .failure(.badAddress))
+    }
+
     @Test func tellsNothingOfTheUsageUnlessAsked() throws {
         var ring = try Ring<Int>(entries: 8)
         let pair = try TCPPair()
@@ -76,6 +129,64 @@ import Testing
             #expect(result == .success(200) && usage == .copied && sentTo == address)
             #expect(receiver.receiveBounded(1000) == Array(pattern(300)[100...]))
         }
+    }
+
+    /// What sends over virtual Ethernet told.
+    private struct Report: Sendable {
+        var entering: Int32 = 0
+        var sent: [Int] = []
+        var usages: [ZeroCopyUsage?] = []
+        var packetsThatArrived = 0
+    }
+
+    /// Sends datagrams through a network of the calling thread's own.
+    private func sendOverVirtualEthernet(byteCount: Int, count: Int) throws -> Report {
+        var report = Report()
+        report.entering = test_enter_network()
+        guard report.entering == 0 else { return report }
+        var ring = try Ring<Int>(entries: 8)
+        let socket = try Descriptor.socket(.ipv4, .datagram)
+        try socket.connectBlocking(to: .ipv4(10, 77, 0, 2, port: 9))
+        let before = try packetCount(of: "far")
+        var send = SendZeroCopy(socket, from: Buffer(copying: pattern(byteCount)), reportsUsage: true)
+        for tag in 0..<count {
+            let completed = try ring.runToNotification(send, tag: tag)
+            report.sent.append(try completed.result.get())
+            report.usages.append(completed.operation.usage)
+            send = completed.operation
+        }
+        report.packetsThatArrived = try packetCount(of: "far") - before
+        return report
+    }
+
+    /// How many packets a device of the calling thread's network has received.
+    private func packetCount(of device: String) throws -> Int {
+        let lines = String(decoding: try contents(of: "/proc/thread-self/net/dev"), as: UTF8.self).split(separator: "\n")
+        let line = try #require(lines.first { $0.drop { $0 == " " }.hasPrefix(device + ":") })
+        return try #require(Int(line.split(separator: " ")[2]))
+    }
+
+    /// The namespace is the thread's, so the sends need one.
+    private func reportOverVirtualEthernet(byteCount: Int, count: Int) throws -> Report {
+        let handed = Handed<Result<Report, any Error>?>(nil)
+        TestThread { handed.value = Result { try sendOverVirtualEthernet(byteCount: byteCount, count: count) } }.join()
+        let report = try #require(handed.value).get()
+        if report.entering == -EPERM { try Test.cancel("A network namespace wants CAP_SYS_ADMIN.") }
+        try #require(report.entering == 0)
+        return report
+    }
+
+    @Test func sendsOverVirtualEthernetWithoutCopying() throws {
+        let report = try reportOverVirtualEthernet(byteCount: 1400, count: 100)
+        #expect(report.sent == Array(repeating: 1400, count: 100))
+        #expect(report.usages == Array(repeating: .zeroCopied, count: 100))
+        #expect(report.packetsThatArrived >= 100)
+    }
+
+    @Test func saysWhenTheDeviceMadeTheKernelCopy() throws {
+        // A datagram that does not fit into one packet is copied.
+        let report = try reportOverVirtualEthernet(byteCount: 16_000, count: 20)
+        #expect(report.usages == Array(repeating: .copied, count: 20))
     }
 
     @Test func reportsTheKernelsErrorOfAnAddress() throws {

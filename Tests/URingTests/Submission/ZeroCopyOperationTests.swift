@@ -32,6 +32,32 @@ import Testing
         #expect(record.usage == nil)
     }
 
+    // MARK: The article
+
+    @Test func theFirstListingOfTheArticleRuns() throws {
+        let pair = try TCPPair()
+        let socket = pair.client
+        var buffer = Buffer(copying: pattern(100))
+        var events: [String] = []
+
+        var ring = try Ring<Int>(entries: 8)
+        try ring.prepare(SendZeroCopy(socket, from: buffer, reportsUsage: true), tag: 0)
+
+        while ring.inFlightCount > 0 {
+            try ring.submit(waitingFor: 1)
+            while let completion = ring.nextCompletion() {
+                switch completion.event(SendZeroCopy<Buffer>.self) {
+                case .more(let result):
+                    events.append("sent \(try result.get()) bytes")
+                case .finished(let completed):
+                    events.append("the memory is back, \(completed.operation.usage == .zeroCopied ? "never copied" : "copied after all")")
+                    buffer = completed.operation.memory
+                }
+            }
+        }
+        #expect(events == ["sent 100 bytes", "the memory is back, copied after all"])
+    }
+
     // MARK: Failures
 
     /// Expects that a send fails with both completions, and that its memory comes back once, with the second.
@@ -80,12 +106,12 @@ import Testing
         try expectFailure(Errno(rawValue: ENOTSOCK), sendingOn: pipe.second)
     }
 
-    @Test func aSendThatIsRefusedBeforehandHasOneCompletion() throws {
+    @Test(arguments: RefusedSend.Reason.allCases) func aSendThatIsRefusedBeforehandHasOneCompletion(reason: RefusedSend.Reason) throws {
         let ledger = Ledger()
         var ring = try Ring<Int>(entries: 8)
         let pair = try TCPPair()
         let send = SendZeroCopy(pair.client, from: CountedMemory(ledger, byteCapacity: 10, filledWith: 1), reportsUsage: true)
-        try ring.prepare(RefusedSend(base: send), tag: 1)
+        try ring.prepare(RefusedSend(base: send, reason: reason), tag: 1)
         let only = try ring.nextCompletionWaiting()
         #expect(only.hasMore == false)
         let completed = try only.event(RefusedSend.self).expectFinished()
@@ -94,6 +120,9 @@ import Testing
         #expect(ledger.aliveCount == 1 && ring.inFlightCount == 0)
         drop(completed)
         #expect(ledger.isSettled)
+        // Nothing was sent.
+        #expect(pair.client.sendNow([9]) == 1)
+        #expect(pair.server.receiveBounded() == [9])
     }
 
     // MARK: The notification

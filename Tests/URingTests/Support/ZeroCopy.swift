@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import CURing
 import SystemPackage
 import Testing
 
@@ -56,10 +57,18 @@ extension Ring where Tag: BitwiseCopyable {
     }
 }
 
-/// A zero-copy send that the kernel refuses before it makes a notification for it: it has a second user data for the notification, which
-/// Linux 6.18 does not know.
+/// A zero-copy send that the kernel refuses before it makes a notification for it.
 struct RefusedSend: ZeroCopyOperation, ~Copyable {
+    /// What the kernel does not take.
+    enum Reason: CaseIterable {
+        /// A second user data, for the notification, which Linux 6.18 does not know.
+        case notificationUserData
+        /// That the completion of a success be left out.
+        case skippedCompletion
+    }
+
     var base: SendZeroCopy<CountedMemory>
+    var reason = Reason.notificationUserData
 
     var record: ZeroCopyRecord { base.record }
 
@@ -69,7 +78,10 @@ struct RefusedSend: ZeroCopyOperation, ~Copyable {
 
     @unsafe mutating func encode(into entry: borrowing SubmissionEntry, kernelData: UnsafeMutablePointer<NoKernelData>) {
         unsafe base.encode(into: entry, kernelData: kernelData)
-        entry.address3 = 77
+        switch reason {
+        case .notificationUserData: entry.address3 = 77
+        case .skippedCompletion: entry.flags |= CURING_SQE_CQE_SKIP_SUCCESS
+        }
     }
 
     mutating func complete(_ completion: CompletionEntry, kernelData: borrowing NoKernelData) -> Result<Int, Errno> {
