@@ -13,10 +13,10 @@ public struct Failure: Error, CustomStringConvertible {
     }
 }
 
-extension Result where Failure == Errno {
+extension Result where Failure == Errno, Success: ~Copyable {
     /// The value, or a failure that says what was being done.
-    public func get(whenDoing what: @autoclosure () -> String) throws(Support.Failure) -> Success {
-        switch self {
+    public consuming func get(whenDoing what: @autoclosure () -> String) throws(Support.Failure) -> Success {
+        switch consume self {
         case .success(let value): return value
         case .failure(let errno): throw Support.Failure("\(what()): \(errno)")
         }

@@ -238,7 +238,6 @@ extension RingCore {
         require(
             slotCount >= 1 && slotCount <= RegisteredBuffers.maximumSlotCount, "A table of registered buffers has from 1 to 16384 slots.")
         require(bufferCount >= 0 && bufferCount <= slotCount, "There are more buffers than slots for them.")
-        return RegisteredBuffersState(
-            anchor: anchor, ringIdentity: table.identity, slotCount: slotCount, tracksRelease: tracksRelease)
+        return RegisteredBuffersState(anchor: anchor, slotCount: slotCount, tracksRelease: tracksRelease)
     }
 }

@@ -26,7 +26,7 @@ struct RegisteredBuffersState: BitwiseCopyable {
     private let block: UnsafeMutablePointer<Block>
 
     /// Makes a table that the kernel does not know yet.
-    init(anchor: RingAnchor, ringIdentity: UInt32, slotCount: Int, tracksRelease: Bool) {
+    init(anchor: RingAnchor, slotCount: Int, tracksRelease: Bool) {
         anchor.retain()
         let slots = UnsafeMutablePointer<RegisteredSlot.Block>.allocate(capacity: slotCount)
         unsafe block = .allocate(capacity: 1)
@@ -37,7 +37,7 @@ struct RegisteredBuffersState: BitwiseCopyable {
         for index in 0..<slotCount {
             unsafe (slots + index).initialize(
                 to: RegisteredSlot.Block(
-                    table: self, index: UInt16(index), ringIdentity: ringIdentity))
+                    table: self, index: UInt16(index), ringIdentity: anchor.ringIdentity))
         }
     }
 

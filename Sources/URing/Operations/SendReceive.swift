@@ -86,8 +86,6 @@ public struct Send<Memory: ByteSource & ~Copyable>: SingleShotOperation, ~Copyab
     public var flags: SendFlags
     /// Whether to wait for room in the socket instead of trying at once.
     public var pollFirst: Bool
-    /// Whether the kernel is told that the memory is registered.
-    public var usesRegistration: Bool
 
     /// Makes a send.
     ///
@@ -97,19 +95,17 @@ public struct Send<Memory: ByteSource & ~Copyable>: SingleShotOperation, ~Copyab
     ///   - start: How many bytes of the memory to leave out.
     ///   - flags: How the send is done.
     ///   - pollFirst: Whether to wait for room in the socket instead of trying at once, when it is known to be full.
-    ///   - usesRegistration: Whether the kernel is told that the memory is registered, which Linux up to 6.18 answers with `EINVAL`.
-    /// - Precondition: When it is prepared, `start` is within the initialised bytes. Only a ``RegisteredSlice`` can be sent as registered.
+    /// - Precondition: When it is prepared, `start` is within the initialised bytes.
     @inlinable @inline(__always)
     public init(
         _ file: borrowing some FileResource & ~Copyable, from memory: consuming Memory, startingAt start: Int = 0,
-        flags: SendFlags = [], pollFirst: Bool = false, usesRegistration: Bool = false
+        flags: SendFlags = [], pollFirst: Bool = false
     ) {
         self.file = file.hold()
         self.memory = memory
         self.start = start
         self.flags = flags
         self.pollFirst = pollFirst
-        self.usesRegistration = usesRegistration
     }
 
     @inlinable public static var opcode: Opcode { .send }
@@ -126,11 +122,6 @@ public struct Send<Memory: ByteSource & ~Copyable>: SingleShotOperation, ~Copyab
         unsafe entry.setBytes(UnsafeRawBufferPointer(rebasing: bytes[start...]))
         entry.operationFlags = flags.kernelBits
         if pollFirst { entry.ioPriority = CURING_RECVSEND_POLL_FIRST }
-        if usesRegistration {
-            require(Memory.isRegistered, "Only a slice of registered buffers can be sent as registered memory.")
-            entry.ioPriority |= CURING_RECVSEND_FIXED_BUF
-            entry.setRegistration(of: memory)
-        }
     }
 
     @inlinable @inline(__always)

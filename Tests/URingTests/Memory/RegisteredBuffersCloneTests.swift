@@ -122,6 +122,8 @@ import Testing
         drop(clones)
         drop(buffers)
         ring.close()
+        let error = #expect(throws: BufferRegistrationError.self) { _ = try other.makeRegisteredBuffers(slotCount: 1) }
+        #expect(error?.cause == .alreadyRegistered)
         try write(7, to: pair.second)
         let read = try other.nextCompletionWaiting().take(Read<RegisteredSlice>.self)
         #expect(read.operation.memory.copyBytes() == [7])
@@ -129,7 +131,7 @@ import Testing
 
     @Test func theMemoryIsPinnedOnceAndUntilTheLastTableHasGone() async {
         await #expect(processExitsWith: .success) {
-            let byteCount = 4 << 20
+            let byteCount = 1 << 20
             let before = try pinnedByteCount()
             var ring = try Ring<Int>(entries: 8)
             var other = try Ring<Int>(entries: 8)
@@ -153,6 +155,9 @@ import Testing
                     var other = try Ring<Int>(entries: 2)
                     let buffers = try ring.makeRegisteredBuffers(count: 4, byteCount: 4096, slotCount: 8)
                     let clones = try other.makeRegisteredBuffers(cloning: buffers, toSlot: 1)
+                    #expect(throws: BufferRegistrationError.self) {
+                        _ = try other.makeRegisteredBuffers(cloning: buffers, toSlot: RegisteredBuffers.maximumSlotCount - 8)
+                    }
                     let slice = try clones.expectBuffer(slot: 2)
                     try buffers.clone(slots: 1..<4, of: clones, toSlot: 5)
                     try clones.unregister(slot: 3)

@@ -59,21 +59,35 @@ import Testing
         #expect(ReadVectored<Buffer>.opcode == .readVectored && WriteVectored<Buffer>.opcode == .writeVectored)
     }
 
-    @Test func sendsAreEncodedAsPlainOrAsRegistered() throws {
+    @Test func sendsAreEncodedAsPlain() throws {
+        var ring = try Ring<Int>(entries: 8)
+        let buffers = try ring.makeRegisteredBuffers(count: 4, byteCount: 4096)
+        var slice = try buffers.expectBuffer(slot: 3)
+        slice.append(repeating: 1, count: 100)
+        unsafe expectEncoding(of: Send(file, from: slice, startingAt: 10), ringIdentity: ring.identity) { entry, operation, _ in
+            let start = unsafe operation.pointee.memory.kernelBytes.baseAddress.unsafelyUnwrapped + 10
+            unsafe reference_prep_send(entry, 7, start, 90, Int32(MSG_NOSIGNAL))
+        }
+    }
+
+    @Test func zeroCopySendsEncodeAsFixed() throws {
         var ring = try Ring<Int>(entries: 8)
         let identity = ring.core.table.identity
         let buffers = try ring.makeRegisteredBuffers(count: 4, byteCount: 4096)
-        for usesRegistration in [false, true] {
-            var slice = try buffers.expectBuffer(slot: 3)
-            slice.truncate(to: 0)
-            slice.append(repeating: 1, count: 100)
-            let send = Send(file, from: slice, startingAt: 10, pollFirst: true, usesRegistration: usesRegistration)
-            unsafe expectEncoding(of: send, ringIdentity: identity) { entry, operation, _ in
-                let start = unsafe operation.pointee.memory.kernelBytes.baseAddress.unsafelyUnwrapped + 10
-                unsafe reference_prep_send(entry, 7, start, 90, Int32(MSG_NOSIGNAL))
-                unsafe entry.storeBytes(of: usesRegistration ? 1 | 4 : 1, toByteOffset: 2, as: UInt16.self)
-                unsafe entry.storeBytes(of: usesRegistration ? 3 : 0, toByteOffset: 40, as: UInt16.self)
-            }
+        var slice = try buffers.expectBuffer(slot: 3)
+        slice.append(repeating: 1, count: 100)
+        let send = SendZeroCopy(file, from: slice, startingAt: 10, pollFirst: true, reportsUsage: true)
+        unsafe expectEncoding(of: send, ringIdentity: identity) { entry, operation, _ in
+            let start = unsafe operation.pointee.memory.kernelBytes.baseAddress.unsafelyUnwrapped + 10
+            unsafe reference_prep_send_zc_fixed(entry, 7, start, 90, Int32(MSG_NOSIGNAL), 1 | 8, 3)
+        }
+        slice = try buffers.expectBuffer(slot: 2)
+        slice.append(repeating: 1, count: 100)
+        unsafe expectEncoding(of: SendToZeroCopy(file, from: slice, to: .ipv4Loopback(port: 9)), ringIdentity: identity) {
+            entry, operation, kernelData in
+            unsafe reference_prep_send_zc_to(
+                entry, 7, operation.pointee.memory.kernelBytes.baseAddress, 100, Int32(MSG_NOSIGNAL), 4, kernelData, 16)
+            unsafe entry.storeBytes(of: 2, toByteOffset: 40, as: UInt16.self)
         }
     }
 
@@ -185,29 +199,19 @@ import Testing
         #expect(received.operation.memory.copyBytes() == [UInt8](repeating: 7, count: 100))
     }
 
-    @Test func aSendAsRegisteredIsDoneOrRefused() throws {
-        let pair = try DescriptorPair.sockets()
+    @Test func aSliceIsSentWithoutCopying() throws {
         var ring = try Ring<Int>(entries: 8)
+        var other = try Ring<Int>(entries: 8)
         let buffers = try ring.makeRegisteredBuffers(count: 1, byteCount: 4096)
+        let pair = try TCPPair()
         var slice = try buffers.expectBuffer()
-        slice.append(repeating: 7, count: 100)
-        let sent = try ring.run(Send(pair.first, from: slice, usesRegistration: true))
-        // Linux 6.18 refuses it, 7.2 does not.
-        if sent.entry.errno == .invalidArgument {
-            #expect(sent.operation.memory.count == 100)
-        } else {
-            #expect(pair.second.receiveBounded() == [UInt8](repeating: 7, count: 100))
-        }
-    }
-
-    @Test func plainMemorySentAsRegisteredTraps() async {
-        expectSentence(
-            "Only a slice of registered buffers can be sent as registered memory.",
-            of: await #expect(processExitsWith: .failure, observing: [\.standardErrorContent]) {
-                var ring = try Ring<Int>(entries: 8)
-                let send = Send(UnownedDescriptor.standardOutput, from: Buffer(copying: [1] as [UInt8]), usesRegistration: true)
-                try ring.prepare(send, tag: 0)
-            })
+        slice.append(Buffer(copying: pattern(1000)).bytes)
+        let sent = try ring.runToNotification(SendZeroCopy(pair.client, from: slice), tag: 0)
+        #expect(try sent.result.get() == 1000)
+        #expect(pair.server.receiveBounded(2000) == pattern(1000))
+        let refused = try other.runToNotification(sent.operation, tag: 0)
+        #expect(refused.operation.memory.copyBytes() == pattern(1000))
+        #expect(throws: Errno.badAddress) { try refused.result.get() }
     }
 
     // MARK: Errors
