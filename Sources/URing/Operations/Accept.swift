@@ -129,8 +129,8 @@ extension Accept where File == DirectDescriptor {
 /// Accepts connections until it is ended.
 ///
 /// Each result is one connection's socket; ask it for its ``Descriptor/peerAddress()``. Whether more connections wait is
-/// ``CompletionFlags/socketNotEmpty`` in the completion's flags. When it ends with ``MultishotEnding/rearm``, prepare it again; `ECONNABORTED`,
-/// `EMFILE` and their like are failures that end it too.
+/// ``CompletionFlags/socketNotEmpty`` in the completion's flags. When it ends with ``MultishotEnding/completionQueueFull``, there is a
+/// connection as well, and it can be prepared again; `ECONNABORTED`, `EMFILE` and their like are failures that end it too.
 ///
 /// When a ring's file table is full, the kernel accepts one more connection, drops it, and ends this with ``MultishotEnding/tableFull``:
 /// watch ``FileTable/usedCount``, and prepare it again when a slot is free.
@@ -180,7 +180,7 @@ public struct AcceptMultishot<File: OwnedFile & ~Copyable>: MultishotOperation, 
     @inlinable
     public borrowing func ending(_ completion: CompletionEntry) -> MultishotEnding {
         switch completion.errno {
-        case nil: .rearm
+        case nil: .completionQueueFull
         case .canceled?: .cancelled
         // Without a table, it is the whole system that has too many open files.
         case Errno.fileTableFull? where File.isDirect: .tableFull

@@ -108,6 +108,33 @@ import Testing
         #expect(ring.inFlightCount == 1)
     }
 
+    @Test func aFullCompletionQueueIsAnEndThatLosesNoConnection() throws {
+        var options = RingOptions.recommended
+        options.completionQueueEntries = 2
+        var ring = try Ring<Int>(entries: 2, options: options)
+        let listener = try Listener()
+        try ring.prepare(AcceptMultishot(listener.descriptor), tag: 7)
+        try ring.submit()
+        let clients = try (0..<6).map { _ in Handed(try listener.connect()) }
+        try ring.processPending()
+        var (count, endings): (Int, [MultishotEnding]) = (0, [])
+        while count < clients.count {
+            switch try ring.nextCompletionWaiting().event(AcceptMultishot<Descriptor>.self) {
+            case .more(let result):
+                let server = try result.get()
+                #expect(server.sendNow([1]) == 1)
+            case .finished(let completed):
+                endings.append(completed.ending)
+                try ring.prepare(completed.operation, tag: 7)
+                let server = try completed.result.get()
+                #expect(server.sendNow([1]) == 1)
+            }
+            count += 1
+        }
+        #expect(!endings.isEmpty && endings.allSatisfy { $0 == .completionQueueFull })
+        for client in clients { #expect(client.value.receiveBounded() == [1]) }
+    }
+
     @Test func showsThatMoreConnectionsWait() throws {
         var ring = try Ring<Int>(entries: 8)
         let listener = try Listener()
