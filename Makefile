@@ -65,6 +65,7 @@ client: liburing ## Build and run a package that uses URing with a user's settin
 	Scripts/check-documents.sh
 	swift build --package-path Tests/ClientPackage
 	swift run --package-path Tests/ClientPackage --skip-build ReadmeProgram
+	swift run --package-path Tests/ClientPackage --skip-build PoolProgram
 	swift run --package-path Tests/ClientPackage --skip-build CustomOperation
 
 .PHONY: examples

@@ -1,18 +1,22 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# Checks that the README's program is the one that is built, that every link between the documents leads somewhere, and that every test
+# Checks that the programs in the README and in an article are those that are built, that every link between the documents leads somewhere, and that every test
 # and case which Docs/Safety.md or a case of Tests/Sabotage names is there.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-program=Tests/ClientPackage/Sources/ReadmeProgram/main.swift
-# The program is the listing that begins with the import; the file has a licence line and an empty one before it.
-listing=$(awk '/^```/ { inside = !inside; text = ""; next } inside { text = text $0 "\n"; if (text ~ /^import URing/) found = text }
-    END { printf "%s", found }' README.md)
-if ! diff <(printf '%s\n' "$listing") <(tail -n +3 "$program"); then
-    echo "error: the program in README.md is not $program" >&2
-    exit 1
-fi
+# A document and its program: the listing that begins with the import; the file has a licence line and an empty one before it.
+check_program() {
+    local program=Tests/ClientPackage/Sources/$2/main.swift listing
+    listing=$(awk '/^```/ { inside = !inside; text = ""; next } inside { text = text $0 "\n"; if (text ~ /^import URing/) found = text }
+        END { printf "%s", found }' "$1")
+    if ! diff <(printf '%s\n' "$listing") <(tail -n +3 "$program"); then
+        echo "error: the program in $1 is not $program" >&2
+        exit 1
+    fi
+}
+check_program README.md ReadmeProgram
+check_program Sources/URing/URing.docc/UsingProvidedBuffers.md PoolProgram
 
 failed=0
 for document in *.md Docs/*.md; do

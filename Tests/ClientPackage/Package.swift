@@ -23,6 +23,11 @@ let package = Package(
             swiftSettings: strict
         ),
         .executableTarget(
+            name: "PoolProgram",
+            dependencies: [.product(name: "URing", package: "swift-uring")],
+            swiftSettings: strict
+        ),
+        .executableTarget(
             name: "CustomOperation",
             dependencies: [
                 .product(name: "URing", package: "swift-uring"),

@@ -25,3 +25,11 @@ func transfer() throws {
 func transferToken(_ token: Token<Nop>) {
     requireSendable(token)
 }
+
+func give(_ lease: consuming TransferableBufferLease) {}
+
+func transferLease(_ lease: consuming BufferLease) {
+    let transferable = lease.transfer()
+    requireSendable(transferable)
+    give(transferable)
+}

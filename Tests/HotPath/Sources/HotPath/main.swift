@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The measured loops: batches of 32, one system call each.
-// Usage: hot-path control|nop <count> | hot-path read|read-again|read-fixed|read-pool <count> <file of at least 128 KiB>
+// Usage: hot-path control|nop|echo|bundle|message|queue <count> | hot-path read|read-again|read-fixed|read-pool <count> <file of at least 128 KiB>
 
 import SystemPackage
 import URing
@@ -138,13 +138,146 @@ func readPool(count: Int, path: FilePath) throws -> Int {
     return sum
 }
 
+/// Sends blocks to an echo: a receive that goes on and on, and sends of what it leases.
+func echo(count: Int) throws -> Int {
+    enum Tag: BitwiseCopyable { case question, receive, send, answer }
+    var ring = try Ring<Tag>(entries: batch)
+    let pool = try ring.makeBufferRing(count: batch, byteCount: block)
+    let sockets = try DescriptorPair.sockets()
+    try ring.prepare(ReceiveMultishot(sockets.first, into: pool), tag: .receive)
+    var question: Send<Buffer>? = Send(sockets.second, from: Buffer(copying: repeatElement(7, count: block)), flags: .waitAll)
+    var answer: Receive<Buffer>? = Receive(sockets.second, into: Buffer(byteCapacity: block), flags: .waitAll)
+    var sum = 0
+    while sum < count {
+        if answer != nil, let next = question.take() {
+            try ring.prepare(next, tag: .question)
+            if let next = answer.take() { try ring.prepare(next, tag: .answer) }
+        }
+        try ring.submit(waitingFor: 1)
+        while let completion = ring.nextCompletion() {
+            switch completion.tag {
+            case .question: question = completion.take(Send<Buffer>.self).operation
+            case .receive:
+                switch completion.event(ReceiveMultishot.self) {
+                case .more(let result): try ring.prepare(Send(sockets.first, from: try result.get(), flags: .waitAll), tag: .send)
+                case .finished(let completed): try ring.prepare(completed.operation, tag: .receive)
+                }
+            case .send: _ = try completion.take(Send<BufferLease>.self).result.get()
+            case .answer:
+                answer = completion.take(Receive<Buffer>.self).operation
+                sum &+= 1
+            }
+        }
+    }
+    return sum
+}
+
+/// Sends the buffers of a queue all at once, and puts them into it again.
+func queue(count: Int) throws -> Int {
+    enum Tag: BitwiseCopyable { case send, receive }
+    var ring = try Ring<Tag>(entries: batch)
+    let sockets = try DescriptorPair.sockets()
+    var queue = try ring.makeSendQueue(of: Buffer.self, count: Int(batch), keepsSent: true)
+    for _ in 0..<batch { queue.append(Buffer(copying: repeatElement(7, count: 64))) }
+    var send: SendBundle<Buffer>? = SendBundle(sockets.first, from: queue)
+    var receive: Receive<Buffer>? = Receive(sockets.second, into: Buffer(byteCapacity: 64 * Int(batch)), flags: .waitAll)
+    var sum = 0
+    while sum < count {
+        if receive != nil, let next = send.take() {
+            try ring.prepare(next, tag: .send)
+            if let next = receive.take() { try ring.prepare(next, tag: .receive) }
+        }
+        try ring.submit(waitingFor: 1)
+        while let completion = ring.nextCompletion() {
+            switch completion.tag {
+            case .send:
+                switch completion.event(SendBundle<Buffer>.self) {
+                case .more(let result): _ = try result.get()
+                case .finished(let completed):
+                    var operation = completed.operation
+                    while let buffer = operation.queue.takeSent() {
+                        operation.queue.append(buffer)
+                        sum &+= 1
+                    }
+                    send = consume operation
+                }
+            case .receive: receive = completion.take(Receive<Buffer>.self).operation
+            }
+        }
+    }
+    return sum
+}
+
+/// Sends blocks through a socket, which the kernel puts into several buffers of a pool at a time.
+func bundle(count: Int) throws -> Int {
+    enum Tag: BitwiseCopyable { case send, receive }
+    var ring = try Ring<Tag>(entries: batch)
+    let pool = try ring.makeBufferRing(count: 2 * batch, byteCount: block / 8)
+    let sockets = try DescriptorPair.sockets()
+    try ring.prepare(ReceiveBundleMultishot(sockets.first, into: pool), tag: .receive)
+    try ring.prepare(Send(sockets.second, from: Buffer(copying: repeatElement(7, count: block)), flags: .waitAll), tag: .send)
+    var sum = 0
+    while sum < count {
+        try ring.submit(waitingFor: 1)
+        while let completion = ring.nextCompletion() {
+            switch completion.tag {
+            case .send: try ring.prepare(completion.take(Send<Buffer>.self).operation, tag: .send)
+            case .receive:
+                switch completion.event(ReceiveBundleMultishot.self) {
+                case .more(let result):
+                    var leases = try result.get()
+                    while let lease = leases.next() { sum &+= lease.isEmpty ? 0 : 1 }
+                case .finished(let completed): try ring.prepare(completed.operation, tag: .receive)
+                }
+            }
+        }
+    }
+    return sum
+}
+
+/// Sends datagrams that come with their sender's address.
+func message(count: Int) throws -> Int {
+    enum Tag: BitwiseCopyable { case send, receive }
+    var ring = try Ring<Tag>(entries: batch)
+    let pool = try ring.makeBufferRing(count: 2 * batch, byteCount: block)
+    let receiver = try Descriptor.socket(.ipv4, .datagram)
+    try receiver.bind(to: .ipv4Loopback(port: 0))
+    let address = try receiver.localAddress()
+    let sender = try Descriptor.socket(.ipv4, .datagram)
+    try ring.prepare(ReceiveMessageMultishot(receiver, into: pool), tag: .receive)
+    try ring.prepare(SendTo(sender, from: Buffer(copying: repeatElement(7, count: 100)), to: address), tag: .send)
+    var sum = 0
+    while sum < count {
+        try ring.submit(waitingFor: 1)
+        while let completion = ring.nextCompletion() {
+            switch completion.tag {
+            case .send: try ring.prepare(completion.take(SendTo<Buffer>.self).operation, tag: .send)
+            case .receive:
+                switch completion.event(ReceiveMessageMultishot.self) {
+                case .more(let result):
+                    let message = try result.get()
+                    sum &+= message.header.address == nil ? 0 : 1
+                case .finished(let completed): try ring.prepare(completed.operation, tag: .receive)
+                }
+            }
+        }
+    }
+    return sum
+}
+
 let arguments = Array(CommandLine.arguments.dropFirst())
 switch (arguments.first, arguments.dropFirst().first.flatMap { Int($0) }) {
 case ("control", let count?): print(control(count: count))
 case ("nop", let count?): print(try nop(count: count))
+case ("echo", let count?): print(try echo(count: count))
+case ("bundle", let count?): print(try bundle(count: count))
+case ("message", let count?): print(try message(count: count))
+case ("queue", let count?): print(try queue(count: count))
 case ("read", let count?) where arguments.count == 3: print(try read(count: count, path: FilePath(arguments[2])))
 case ("read-again", let count?) where arguments.count == 3: print(try readAgain(count: count, path: FilePath(arguments[2])))
 case ("read-fixed", let count?) where arguments.count == 3: print(try readFixed(count: count, path: FilePath(arguments[2])))
 case ("read-pool", let count?) where arguments.count == 3: print(try readPool(count: count, path: FilePath(arguments[2])))
-default: fatalError("usage: hot-path control|nop <count> | hot-path read|read-again|read-fixed|read-pool <count> <file>")
+default:
+    fatalError(
+        "usage: hot-path control|nop|echo|bundle|message|queue <count> | hot-path read|read-again|read-fixed|read-pool <count> <file>")
 }
