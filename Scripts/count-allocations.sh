@@ -38,7 +38,7 @@ slopes() {
 printf '%-10s %12s %9s %9s   per operation\n' case allocations retains releases
 failed=0
 # The control makes, retains and releases an object per operation: it proves that the shim sees what it is to count.
-for case in control nop read read-again read-fixed read-pool echo bundle message queue; do
+for case in control nop sleep limited read read-again read-fixed read-pool echo bundle message queue; do
     result=$(slopes "$case")
     read -r allocations retains releases <<<"$result"
     awk -v case="$case" -v a="$allocations" -v t="$retains" -v e="$releases" '

@@ -704,6 +704,10 @@ static const uint32_t CURING_CQE_F_SKIP = 1 << 5;
 static const uint32_t CURING_CQE_F_32 = 1 << 15;
 static const uint32_t CURING_CQE_F_TSTAMP_HW = 1 << 16;
 
+// curing_cqe.flags that no kernel sets: what the ring itself has to say of a linked operation
+static const uint32_t CURING_NOTE_CANCELLED_BY_LINK = 1 << 13;
+static const uint32_t CURING_NOTE_TIMED_OUT = 1 << 14;
+
 // curing_cqe.flags: where the buffer's identifier, and for a transmit timestamp its type, begin
 static const uint32_t CURING_CQE_BUFFER_SHIFT = 16;
 static const uint32_t CURING_TIMESTAMP_HW_SHIFT = 16;

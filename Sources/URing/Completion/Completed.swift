@@ -24,6 +24,24 @@ public struct Completed<Op: Operation & ~Copyable>: ~Copyable {
     }
 }
 
+extension Completed where Op: ~Copyable {
+    /// Whether the time that the operation was prepared with was up before it was done.
+    ///
+    /// The kernel has then cancelled it: the result is `ECANCELED`, or what it had done by then.
+    @inlinable
+    public var timedOut: Bool { entry.flags.contains(.timedOut) }
+
+    /// Whether the operation did not start, because an earlier one of its chain failed or did only a part.
+    ///
+    /// The result is then `ECANCELED`, which otherwise means that the operation itself was cancelled. Three cases cannot be told apart,
+    /// because the kernel says the same of both: behind a vectored transfer, or a message that waits for everything, being cancelled counts
+    /// as by the link, since it is not known how much would have been enough; when the kernel makes no sense of a member's entry, those before
+    /// it count as cancelled by themselves, since nothing has failed yet when their completions come; and so do all of such a chain
+    /// if it is a hard one.
+    @inlinable
+    public var cancelledByLink: Bool { entry.flags.contains(.cancelledByLink) }
+}
+
 extension Completed where Op: MultishotOperation & ~Copyable {
     /// Why the operation ended, and with that whether to prepare it again.
     @inlinable

@@ -107,7 +107,8 @@ struct CompletionCore: ~Copyable {
     @inlinable @inline(__always)
     func expect(_ token: AnyToken) {
         require(
-            unsafe slot.header.pointee.userData == token.userData && table.identity == token.ringIdentity,
+            unsafe slot.header.pointee.userData == UserData.sameSlot(as: token.userData, kind: .operation)
+                && table.identity == token.ringIdentity,
             "This completion is of another operation than the token's.")
     }
 

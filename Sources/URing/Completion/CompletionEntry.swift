@@ -8,7 +8,7 @@ import SystemPackage
 public struct CompletionEntry: BitwiseCopyable, Sendable {
     /// The operation's own result when not negative, else a negated error number.
     public let result: Int32
-    /// What else the kernel says.
+    /// What else the kernel says, and what the ring found out.
     public let flags: CompletionFlags
 
     /// Makes an entry, for testing an operation's ``Operation/complete(_:kernelData:)``.
@@ -37,7 +37,7 @@ public struct CompletionEntry: BitwiseCopyable, Sendable {
     }
 }
 
-/// The flags of a completion, `IORING_CQE_F_*`.
+/// The flags of a completion, `IORING_CQE_F_*`, and two that the ring itself sets.
 @frozen
 public struct CompletionFlags: OptionSet, BitwiseCopyable, Sendable, Hashable {
     /// The kernel's bits.
@@ -63,4 +63,8 @@ public struct CompletionFlags: OptionSet, BitwiseCopyable, Sendable, Hashable {
     @inlinable public static var skip: CompletionFlags { CompletionFlags(rawValue: CURING_CQE_F_SKIP) }
     /// The entry takes 32 bytes.
     @inlinable public static var large: CompletionFlags { CompletionFlags(rawValue: CURING_CQE_F_32) }
+    /// The operation's linked timeout was over before the operation was done; said by the ring, not the kernel.
+    @inlinable public static var timedOut: CompletionFlags { CompletionFlags(rawValue: CURING_NOTE_TIMED_OUT) }
+    /// The operation did not start, because an earlier one of its chain ended it; said by the ring, not the kernel.
+    @inlinable public static var cancelledByLink: CompletionFlags { CompletionFlags(rawValue: CURING_NOTE_CANCELLED_BY_LINK) }
 }

@@ -139,6 +139,18 @@ extension InFlightTable {
     }
 }
 
+extension InFlightTable {
+    /// Drops the operation, if it is one, of an entry that was taken back before the kernel had seen it.
+    func discardWithdrawn(_ userData: UInt64) {
+        switch UserData.kind(of: userData) {
+        case .operation, .linkedOperation:
+            if let slot = slot(for: UserData.sameSlot(as: userData, kind: .operation)) { discard(slot) }
+        case .ringInternal, .release, .linkedTimeout, .unreported, .foreign:
+            break
+        }
+    }
+}
+
 extension Operation where Self: ~Copyable {
     /// Makes the result of a completion and releases it.
     static func disposeOfResult(in slot: Slot, of table: InFlightTable, payloadOffset: Int, entry: CompletionEntry) {

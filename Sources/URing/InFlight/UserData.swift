@@ -3,8 +3,9 @@
 /// The 64 bits that travel with a submission to its completions.
 ///
 /// From the low end: the kind (4 bits, below the slots' alignment), the slot's offset in the table (32 bits together with the kind) and
-/// the slot's generation (32 bits). A slot's generation moves on whenever the slot is freed, so the user data of an operation that has ended names nothing any more; at the top it wraps without touching the rest. No
-/// kind is zero, because the kernel itself uses zero for the filler entries of a queue with mixed entry sizes.
+/// the slot's generation (32 bits). A slot's generation moves on whenever the slot is freed, so the user data of an operation that has
+/// ended names nothing any more; at the top it wraps without touching the rest. No kind is zero, because the kernel itself uses zero for
+/// the filler entries of a queue with mixed entry sizes.
 @usableFromInline
 enum UserData {
     /// What a completion's user data speaks of.
@@ -16,6 +17,12 @@ enum UserData {
         case ringInternal = 2
         /// A registered resource that the kernel has let go of; no entry stands for it.
         case release = 3
+        /// The timeout that is linked to the operation in a slot.
+        case linkedTimeout = 4
+        /// An operation in the in-flight table that has a companion: it has a linked timeout, or is a member of a chain.
+        case linkedOperation = 5
+        /// An entry that gives no completion when it succeeds.
+        case unreported = 6
         /// User data that URing did not make.
         case foreign = 15
     }
@@ -28,13 +35,21 @@ enum UserData {
         UInt64(generation) << 32 | UInt64(truncatingIfNeeded: byteOffset) | Kind.operation.rawValue
     }
 
-    @inlinable @inline(__always)
-    static func isOperation(_ userData: UInt64) -> Bool {
-        userData & kindMask == Kind.operation.rawValue
+    /// What user data speaks of; whatever is not ours is foreign.
+    static func kind(of userData: UInt64) -> Kind {
+        guard let kind = Kind(rawValue: userData & kindMask) else { return .foreign }
+        switch kind {
+        case .operation, .linkedOperation, .linkedTimeout: return kind
+        // The others name no slot, so that there is one value of each, or two.
+        case .release: return userData == bufferRelease || userData == fileRelease ? kind : .foreign
+        case .ringInternal, .unreported, .foreign: return userData == kind.rawValue ? kind : .foreign
+        }
     }
 
-    static func isRingInternal(_ userData: UInt64) -> Bool {
-        userData & kindMask == Kind.ringInternal.rawValue
+    /// User data of another kind that names the same use of the same slot.
+    @inlinable @inline(__always)
+    static func sameSlot(as userData: UInt64, kind: Kind) -> UInt64 {
+        userData & ~kindMask | kind.rawValue
     }
 
     /// The tag of registered buffers: what the kernel says when it has let go of one.

@@ -14,7 +14,8 @@ public enum TargetOutcome: Sendable, Hashable {
     case notFound
     /// It could not be stopped, because it is being carried out at this moment; it completes by itself.
     ///
-    /// A worker that runs it is interrupted where the kernel can, so the operation may still end with `ECANCELED` or `EINTR`.
+    /// A worker thread that runs it is interrupted where the kernel can, so the operation may still end with `ECANCELED`, `EINTR` or
+    /// the number 512, which is the kernel's own word for that and which some operations let out.
     case alreadyRunning
 }
 

@@ -64,7 +64,7 @@ extension SubmissionEntry {
 ///
 /// - Requires: Linux 5.1, `IORING_OP_POLL_ADD`; ``PollEvents/exclusive`` Linux 5.9.
 /// - Important: The kernel touches no memory. It keeps the file open, so closing the descriptor elsewhere does not end this; a
-///   ``Cancel`` or ``PollRemove`` does.
+///   ``Cancel`` does.
 ///
 /// The liburing function is `io_uring_prep_poll_add`; see `io_uring_prep_poll_add(3)`, `poll(2)`.
 @frozen
@@ -110,7 +110,7 @@ public struct Poll: SingleShotOperation, ~Copyable {
 ///
 /// - Requires: Linux 5.13, `IORING_OP_POLL_ADD` with `IORING_POLL_ADD_MULTI`.
 /// - Important: The kernel touches no memory. It keeps the file open, so closing the descriptor elsewhere does not end this; a
-///   ``Cancel`` or ``PollRemove`` does.
+///   ``Cancel`` does.
 ///
 /// The liburing function is `io_uring_prep_poll_multishot`; see `io_uring_prep_poll_multishot(3)`, `poll(2)`.
 @frozen
@@ -201,49 +201,6 @@ public struct PollUpdate: SingleShotOperation, ~Copyable {
         entry.address = entry.target(target)
         entry.length = flags
         entry.setPollEvents(events)
-    }
-
-    @inlinable @inline(__always)
-    @unsafe public mutating func complete(_ completion: CompletionEntry, kernelData: borrowing NoKernelData) -> Result<TargetOutcome, Errno>
-    {
-        completion.targetOutcome
-    }
-}
-
-/// Ends a poll in flight.
-///
-/// The result says whether the poll was found; one that was ends with `ECANCELED`. A ``Cancel`` does the same.
-///
-/// - Requires: Linux 5.1, `IORING_OP_POLL_REMOVE`.
-/// - Important: The kernel touches no memory.
-///
-/// The liburing function is `io_uring_prep_poll_remove`; see `io_uring_prep_poll_remove(3)`.
-@frozen
-public struct PollRemove: SingleShotOperation, ~Copyable {
-    /// The poll to end.
-    public var target: AnyToken
-
-    /// Makes an operation that ends a poll which the same ring prepared.
-    @inlinable @inline(__always)
-    public init(_ target: Token<Poll>) {
-        self.target = AnyToken(target)
-    }
-
-    /// Makes an operation that ends a multishot poll which the same ring prepared.
-    @inlinable @inline(__always)
-    public init(_ target: Token<PollMultishot>) {
-        self.target = AnyToken(target)
-    }
-
-    @inlinable public static var opcode: Opcode { .pollRemove }
-
-    @inlinable public static var minimumKernel: KernelVersion { KernelVersion(5, 1) }
-
-    @inlinable @inline(__always)
-    @unsafe public mutating func encode(into entry: borrowing SubmissionEntry, kernelData: UnsafeMutablePointer<NoKernelData>) {
-        entry.opcode = .pollRemove
-        entry.fileDescriptor = -1
-        entry.address = entry.target(target)
     }
 
     @inlinable @inline(__always)

@@ -28,16 +28,16 @@ public enum TimeoutClock: Sendable, Hashable, CaseIterable {
         return .seconds(time.tv_sec) + .nanoseconds(time.tv_nsec)
     }
 
-    /// The kernel's flag of the clock.
-    @inlinable
-    var timeoutFlags: UInt32 {
-        @inline(__always) get {
+    /// The kernel's flags of a time of the clock.
+    @inlinable @inline(__always)
+    func timeoutFlags(isAbsolute: Bool) -> UInt32 {
+        let flag: UInt32 =
             switch self {
             case .monotonic: 0
             case .bootTime: CURING_TIMEOUT_BOOTTIME
             case .realTime: CURING_TIMEOUT_REALTIME
             }
-        }
+        return isAbsolute ? flag | CURING_TIMEOUT_ABS : flag
     }
 }
 
@@ -64,7 +64,8 @@ public struct KernelTime: BitwiseCopyable, Sendable {
 
 /// Waits for a time, or until so many other operations have completed.
 ///
-/// The result says which of the two it was. A timeout that is cancelled fails with `ECANCELED`.
+/// The result says which of the two it was. A timeout is changed with a ``TimeoutUpdate`` and removed with a ``Cancel``: it then fails
+/// with `ECANCELED`.
 ///
 /// - Requires: Linux 5.4, `IORING_OP_TIMEOUT`; other clocks than ``TimeoutClock/monotonic`` Linux 5.15, ``keepsChain`` Linux 5.16.
 /// - Important: The kernel reads the time when it consumes the entry; it lies with the operation.
@@ -139,16 +140,27 @@ public struct Timeout: SingleShotOperation, ~Copyable {
         entry.fileDescriptor = -1
         unsafe entry.setTime(kernelData)
         entry.offset = UInt64(completionCount)
-        entry.operationFlags =
-            clock.timeoutFlags | (isAbsolute ? CURING_TIMEOUT_ABS : 0) | (keepsChain ? CURING_TIMEOUT_ETIME_SUCCESS : 0)
+        entry.operationFlags = clock.timeoutFlags(isAbsolute: isAbsolute) | (keepsChain ? CURING_TIMEOUT_ETIME_SUCCESS : 0)
     }
 
     @inlinable @inline(__always)
     @unsafe public mutating func complete(_ completion: CompletionEntry, kernelData: borrowing KernelTime) -> Result<TimeoutOutcome, Errno>
     {
-        if completion.result >= 0 { return .success(.completionsReached) }
-        let errno = Errno(rawValue: 0 &- completion.result)
-        return errno == .timeout ? .success(.expired) : .failure(errno)
+        completion.timeoutOutcome
+    }
+}
+
+extension CompletionEntry {
+    /// What ended a timeout, or why it ended early.
+    @inlinable
+    var timeoutOutcome: Result<TimeoutOutcome, Errno> {
+        @inline(__always) get {
+            switch errno {
+            case nil: .success(.completionsReached)
+            case .timeout?: .success(.expired)
+            case let errno?: .failure(errno)
+            }
+        }
     }
 }
 

@@ -62,7 +62,8 @@ public struct Ring<Tag: BitwiseCopyable>: ~Copyable {
 
     /// Prepares an operation that has ended once more, with its tag, without moving it.
     ///
-    /// The operation stays where it lies in the ring, so this costs about half of taking it and preparing it again.
+    /// The operation stays where it lies in the ring, so this costs about half of taking it and preparing it again. A timeout and other
+    /// options are not prepared again with it.
     ///
     /// ```swift
     /// try ring.prepareAgain(completion, as: Read<Buffer>.self) { read, result in
@@ -169,17 +170,19 @@ public struct Ring<Tag: BitwiseCopyable>: ~Copyable {
                 continue
             }
             guard let slot = core.table.slot(for: entry.user_data) else {
-                core.noteUnknown(entry)
-                continue
+                guard let settled = core.settle(entry) else { continue }
+                return completion(of: settled.slot, entry: settled.entry)
             }
-            // SAFETY: `prepare` stored a tag of this ring's type there.
-            let tag = unsafe (slot.base + SlotLayout.tagOffset(Tag.self)).assumingMemoryBound(to: Tag.self).pointee
-            return Completion(
-                tag: tag,
-                core: CompletionCore(
-                    slot: slot, table: core.table,
-                    entry: CompletionEntry(result: entry.res, flags: CompletionFlags(rawValue: entry.flags))))
+            return completion(
+                of: slot, entry: CompletionEntry(result: entry.res, flags: CompletionFlags(rawValue: entry.flags)))
         }
+    }
+
+    @inlinable @inline(__always)
+    func completion(of slot: Slot, entry: CompletionEntry) -> Completion<Tag> {
+        // SAFETY: the operation was prepared with a tag of this ring's type.
+        let tag = unsafe (slot.base + SlotLayout.tagOffset(Tag.self)).assumingMemoryBound(to: Tag.self).pointee
+        return Completion(tag: tag, core: CompletionCore(slot: slot, table: core.table, entry: entry))
     }
 
     /// How many completions can be had without a system call.
@@ -187,24 +190,31 @@ public struct Ring<Tag: BitwiseCopyable>: ~Copyable {
 }
 
 extension RingCore {
-    /// Writes the entry of an operation that lies in its slot.
+    /// Writes the entry of an operation that lies in its slot at the tail, and makes it part of the queue.
     ///
     /// - Precondition: The queue is not full.
     @inlinable @inline(__always)
     mutating func enqueue<Op: Operation & ~Copyable>(_: Op.Type, in slot: Slot, payloadOffset: Int) -> Token<Op> {
+        let prepared = write(Op.self, in: slot, payloadOffset: payloadOffset)
+        unsafe prepared.entry.pointee.user_data = prepared.userData
+        submissions.tail &+= 1
+        return Token(any: AnyToken(userData: prepared.userData, ringIdentity: table.identity))
+    }
+
+    /// Writes the entry of an operation that lies in its slot at the tail, which stays where it is; the user data is still missing.
+    ///
+    /// - Precondition: The queue is not full.
+    @inlinable @inline(__always)
+    func write<Op: Operation & ~Copyable>(_: Op.Type, in slot: Slot, payloadOffset: Int) -> PreparedEntry {
         // SAFETY: the entry is behind the published tail. The operation has its final address, and stays there until its
         // last completion is taken.
         let entry = unsafe submissions.nextEntry()
         let payload = unsafe table.payload(
             Op.self, of: slot, offset: payloadOffset, capacity: SlotLayout.capacity(payloadOffset: payloadOffset))
         let kernelData = unsafe (payload + PayloadLayout.kernelDataOffset(Op.self)).assumingMemoryBound(to: Op.KernelData.self)
-        let identity = table.identity
         unsafe payload.assumingMemoryBound(to: Op.self).pointee.encode(
-            into: SubmissionEntry(entry, ringIdentity: identity), kernelData: kernelData)
-        let userData = unsafe slot.header.pointee.userData
-        unsafe entry.pointee.user_data = userData
-        submissions.tail &+= 1
-        return Token(any: AnyToken(userData: userData, ringIdentity: identity))
+            into: SubmissionEntry(entry, ringIdentity: table.identity), kernelData: kernelData)
+        return unsafe PreparedEntry(entry: entry, userData: slot.header.pointee.userData)
     }
 
     /// Takes an entry with flags that most do not have from the queue: with more to come, larger than others, or a filler.
@@ -220,21 +230,5 @@ extension RingCore {
             table.beginEvent(of: slot)
         }
         return false
-    }
-
-    /// Counts a completion that is of no operation in flight.
-    @usableFromInline @inline(never)
-    mutating func noteUnknown(_ entry: curing_cqe) {
-        // Somebody else's entry, or a message of another ring, has no entry of ours that it ends; one of the ring's own has.
-        if !UserData.isRingInternal(entry.user_data) { completions.extraCount &+= 1 }
-        if UserData.isOperation(entry.user_data) {
-            table.noteStale()
-        } else if entry.user_data == UserData.bufferRelease {
-            anchor.unreleased.buffers -= 1
-        } else if entry.user_data == UserData.fileRelease {
-            anchor.unreleased.files -= 1
-        } else {
-            foreignCount += 1
-        }
     }
 }

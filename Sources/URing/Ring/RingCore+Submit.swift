@@ -101,6 +101,12 @@ extension RingCore {
         }
     }
 
+    /// Works off what is deferred, and waits for one completion more; submits nothing.
+    func waitForAnother(timeout: Duration) throws(Errno) {
+        let status = enter(submit: 0, minimum: completions.readyCount &+ 1, flags: CURING_ENTER_GETEVENTS, timeout: timeout)
+        if status < 0 && Errno(rawValue: -status) != .timeout { throw Errno(rawValue: -status) }
+    }
+
     /// Tells what ended a wait: the kernel does not say once something was submitted.
     private func finishWait(submitted: Int, minimum: UInt32, started: Duration?, timeout: Duration?) -> SubmitResult {
         var result = SubmitResult(submitted: submitted)
@@ -115,7 +121,7 @@ extension RingCore {
     }
 
     /// Wakes the kernel's polling thread if it sleeps.
-    private func wakePollingThread() throws(Errno) {
+    func wakePollingThread() throws(Errno) {
         // The thread sets the flag and then looks at the tail once more; we stored the tail and now look at the flag. Without a full
         // fence between a store and a load of another word, both could miss the other's store, and the thread would sleep for ever.
         curing_full_fence()
@@ -163,9 +169,16 @@ extension RingCore {
             }
             return
         }
-        while submissions.room == 0 {
+        try submitAll()
+    }
+
+    /// Submits what is prepared until the kernel has taken all of it.
+    ///
+    /// - Precondition: The kernel takes entries only when asked to.
+    mutating func submitAll() throws(Errno) {
+        while submissions.pendingCount > 0 {
             let result = try submit(waitingFor: 0, timeout: nil)
-            if result.submitted == 0 && !result.interrupted && submissions.room == 0 { throw .resourceTemporarilyUnavailable }
+            if result.submitted == 0 && !result.interrupted { throw .resourceTemporarilyUnavailable }
         }
     }
 }

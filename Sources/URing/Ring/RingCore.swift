@@ -17,8 +17,16 @@ struct RingCore: ~Copyable {
     @usableFromInline let missingOptions: RingOptions.Flags
     /// How often completions had to be fetched from the kernel because the queue was full.
     @usableFromInline var overflowCount: UInt64 = 0
-    /// Completions of nobody: the ring's own, or with user data URing did not make.
+    /// Completions with user data URing did not make.
     @usableFromInline var foreignCount: UInt64 = 0
+    /// Failures of operations whose success gives no completion.
+    var unreportedFailureCount: UInt64 = 0
+    /// Whether an entry asked for no completion; the kernel drains no more from then on.
+    var hasSkippedSuccess = false
+    /// Whether the kernel's polling thread is another ring's.
+    let sharesPollingThread: Bool
+    /// What belongs to operations that are linked.
+    var companions = Companions()
 
     init<Tag: BitwiseCopyable>(tag: Tag.Type, entries: Int, options: RingOptions, firstGeneration: UInt32) throws(RingSetupError) {
         var flags = options.flags
@@ -58,6 +66,8 @@ struct RingCore: ~Copyable {
         anchor = unsafe RingAnchor(descriptor: ring.fd, ringIdentity: table.identity)
         submitsWhenFull = options.submitsWhenFull
         missingOptions = missing
+        sharesPollingThread = options.submissionPolling != nil && options.sharedWorkers != nil
+        if sharesPollingThread, let owner = options.sharedWorkers { SharedPollingThreads.insert(owner.fileDescriptor.rawValue) }
     }
 
     private static func withoutNewest(
@@ -77,13 +87,15 @@ struct RingCore: ~Copyable {
 
     @usableFromInline @inline(never)
     borrowing func tearDown() {
-        var teardown = unsafe Teardown(submissions: submissions, completions: completions, table: table, ring: ring, anchor: anchor)
+        var teardown = unsafe Teardown(
+            submissions: submissions, completions: completions, table: table, companions: companions, ring: ring, anchor: anchor)
         teardown.run(deadline: Teardown.defaultDeadline)
     }
 
     /// Tears the ring down now and says what the kernel did not give back.
     consuming func close(deadline: Duration) -> RingLeftovers {
-        var teardown = unsafe Teardown(submissions: submissions, completions: completions, table: table, ring: ring, anchor: anchor)
+        var teardown = unsafe Teardown(
+            submissions: submissions, completions: completions, table: table, companions: companions, ring: ring, anchor: anchor)
         discard self
         return teardown.run(deadline: deadline)
     }
@@ -92,8 +104,8 @@ struct RingCore: ~Copyable {
 
     /// How many operations have been prepared and have not had their last completion reaped.
     ///
-    /// Every entry ends in one last completion, so the queues' positions tell.
-    var inFlightCount: Int { submissions.inFlightCount(completions) }
+    /// Every entry ends in one last completion, so the queues' positions tell, but for the entries that are no operations.
+    var inFlightCount: Int { submissions.inFlightCount(completions) - companions.surplusCount }
 
     @inlinable
     var isPolledByKernel: Bool {

@@ -104,7 +104,8 @@ struct SubmissionQueue: BitwiseCopyable {
         userData(from: unsafe curing_load_acquire_u32(head))
     }
 
-    private func userData(from start: UInt32) -> [UInt64] {
+    /// The user data of the entries from a position to our tail.
+    func userData(from start: UInt32) -> [UInt64] {
         // SAFETY: the entries from the head to our tail were initialised when they were prepared.
         (0..<(tail &- start)).map { unsafe entry(at: start &+ $0).pointee.user_data }
     }

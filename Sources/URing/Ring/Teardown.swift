@@ -24,6 +24,7 @@ public struct RingLeftovers: Sendable, Hashable {
     var submissions: SubmissionQueue
     var completions: CompletionQueue
     let table: InFlightTable
+    var companions: Companions
     var ring: curing_ring
     let anchor: RingAnchor
 
@@ -37,10 +38,13 @@ public struct RingLeftovers: Sendable, Hashable {
             cancelAll(until: end)
             reap(until: end)
         }
-        let leaked = inFlightCount
+        let unended = inFlightCount
+        let leaked = max(0, unended - companions.surplusCount)
         anchor.end()
+        if unsafe ring.setup_flags & CURING_SETUP_SQPOLL != 0 { SharedPollingThreads.remove(unsafe ring.fd) }
         unsafe curing_ring_destroy(&ring)
-        if leaked == 0 {
+        if unended == 0 {
+            companions.deallocate()
             table.orphan()
         } else {
             #if DEBUG
@@ -54,9 +58,7 @@ public struct RingLeftovers: Sendable, Hashable {
     private mutating func withdrawUnpublished() {
         let withdrawn = submissions.unpublishedUserData
         submissions.withdrawUnpublished()
-        for userData in withdrawn {
-            if let slot = table.slot(for: userData) { table.discard(slot) }
-        }
+        for userData in withdrawn { withdraw(userData) }
     }
 
     /// Entries that a failed submission left behind are visible to the kernel: they have to run to end.
@@ -83,8 +85,17 @@ public struct RingLeftovers: Sendable, Hashable {
         guard unsafe ring.setup_flags & CURING_SETUP_SQPOLL == 0 else { return }
         let unconsumed = submissions.unconsumedUserData
         submissions.tail &-= UInt32(unconsumed.count)
-        for userData in unconsumed {
-            if let slot = table.slot(for: userData) { table.discard(slot) }
+        for userData in unconsumed { withdraw(userData) }
+    }
+
+    private mutating func withdraw(_ userData: UInt64) {
+        table.discardWithdrawn(userData)
+        switch UserData.kind(of: userData) {
+        // Its operation is withdrawn as well, unless the kernel has taken that alone.
+        case .linkedTimeout: if !endTimeout(userData) { companions.surplusCount -= 1 }
+        case .ringInternal: companions.surplusCount -= 1
+        case .unreported: completions.extraCount &+= 1
+        case .operation, .linkedOperation, .release, .foreign: break
         }
     }
 
@@ -125,16 +136,39 @@ public struct RingLeftovers: Sendable, Hashable {
     /// Disposes of every completion that is there.
     private mutating func reapReady() {
         while let entry = completions.next() {
-            guard let slot = table.slot(for: entry.user_data) else {
-                if !UserData.isRingInternal(entry.user_data) { completions.extraCount &+= 1 }
-                continue
+            switch UserData.kind(of: entry.user_data) {
+            case .operation, .linkedOperation: disposeOfOperation(entry)
+            case .linkedTimeout: if !endTimeout(entry.user_data) { completions.extraCount &+= 1 }
+            case .ringInternal: companions.surplusCount -= 1
+            case .unreported, .release, .foreign: completions.extraCount &+= 1
             }
-            if entry.flags & CURING_CQE_F_MORE != 0 {
-                completions.extraCount &+= 1
-                table.beginEvent(of: slot)
-            }
-            table.dispose(of: slot, entry: CompletionEntry(result: entry.res, flags: CompletionFlags(rawValue: entry.flags)))
         }
+    }
+
+    private mutating func disposeOfOperation(_ entry: curing_cqe) {
+        let userData = UserData.sameSlot(as: entry.user_data, kind: .operation)
+        guard let slot = table.slot(for: userData) else {
+            completions.extraCount &+= 1
+            return
+        }
+        let completion = CompletionEntry(entry)
+        if completion.flags.contains(.more) {
+            completions.extraCount &+= 1
+            table.beginEvent(of: slot)
+        } else if userData != entry.user_data && companions.keep(completion, of: userData) {
+            return
+        }
+        table.dispose(of: slot, entry: completion)
+    }
+
+    /// Disposes of the operation with its timeout, if it was done before.
+    ///
+    /// - Returns: Whether there is an operation that has the timeout.
+    private mutating func endTimeout(_ userData: UInt64) -> Bool {
+        let operation = UserData.sameSlot(as: userData, kind: .operation)
+        guard let slot = table.slot(for: operation) else { return false }
+        if let entry = companions.endTimeout(of: operation, timedOut: false) { table.dispose(of: slot, entry: entry) }
+        return true
     }
 
     private var inFlightCount: Int { submissions.inFlightCount(completions) }

@@ -44,8 +44,13 @@ public protocol Operation: ~Copyable {
     @unsafe mutating func complete(_ completion: CompletionEntry, kernelData: borrowing KernelData) -> Result<Success, Errno>
 }
 
+/// An operation that may be a member of a ``Chain``, or have a ``LinkedTimeout``: a ``SingleShotOperation`` or a ``ZeroCopyOperation``.
+///
+/// Behind a multishot a chain would wait until that ends.
+public protocol LinkableOperation: Operation, ~Copyable {}
+
 /// An operation that completes once.
-public protocol SingleShotOperation: Operation, ~Copyable {}
+public protocol SingleShotOperation: LinkableOperation, ~Copyable {}
 
 /// An operation that has several completions: a ``MultishotOperation`` or a ``ZeroCopyOperation``.
 public protocol RepeatingOperation: Operation, ~Copyable {}

@@ -145,9 +145,6 @@ extension SubmissionEntry {
     /// - Precondition: The token is from the same ring.
     @inlinable
     func target(_ token: AnyToken) -> UInt64 {
-        require(
-            token.ringIdentity == ringIdentity,
-            "This token belongs to another ring; cancel or update an operation through the ring that prepared it.")
-        return token.userData
+        token.userData(on: ringIdentity)
     }
 }

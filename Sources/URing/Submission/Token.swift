@@ -25,6 +25,17 @@ public struct AnyToken: BitwiseCopyable, Sendable, Hashable {
         self.ringIdentity = ringIdentity
     }
 
+    /// The user data of the operation's entry.
+    ///
+    /// - Precondition: The token is from the ring of this identity.
+    @inlinable
+    func userData(on ringIdentity: UInt32) -> UInt64 {
+        require(
+            self.ringIdentity == ringIdentity,
+            "This token belongs to another ring; cancel or update an operation through the ring that prepared it.")
+        return userData
+    }
+
     /// Forgets the type of a token.
     @inlinable
     public init<Op: Operation & ~Copyable>(_ token: Token<Op>) {

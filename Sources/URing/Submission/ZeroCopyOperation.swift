@@ -12,7 +12,7 @@ import SystemPackage
 ///
 /// ``Completion/event(_:)`` gives the result as ``Event/more(_:)`` and the operation as ``Event/finished(_:)``, with its ``usage`` and the
 /// result once more.
-public protocol ZeroCopyOperation: RepeatingOperation, ~Copyable where Success == Int {
+public protocol ZeroCopyOperation: RepeatingOperation, LinkableOperation, ~Copyable where Success == Int {
     /// What the completions have said so far.
     var record: ZeroCopyRecord { get }
 }

@@ -30,6 +30,24 @@ import Testing
         }
     }
 
+    @Test func aLinkedTimeIsReadByAPollingThreadAfterSubmitReturned() throws {
+        var options = RingOptions()
+        options.submissionPolling = .init(idle: .milliseconds(50))
+        var ring = try Ring<Int>(entries: 8, options: options)
+        let pipe = try DescriptorPair.pipe()
+        for _ in 0..<20 {
+            let start = monotonicTime()
+            for tag in 0..<8 { try prepareDeep(&ring, pollOf: pipe.first, tag: tag, depth: 2) }
+            try ring.submit()
+            scribble(depth: 200)
+            for _ in 0..<8 {
+                let completed = try ring.nextCompletionWaiting().take(Poll.self)
+                #expect(completed.timedOut == true)
+                #expect(monotonicTime() - start >= .milliseconds(5))
+            }
+        }
+    }
+
     @Test func theEntryPointsIntoTheSlot() {
         unsafe expectEncoding(of: Timeout(after: .seconds(1))) { entry, operation, time in
             unsafe entry.storeBytes(of: Opcode.timeout.rawValue, as: UInt8.self)
@@ -52,6 +70,12 @@ import Testing
     private func prepareDeep(_ ring: inout Ring<Int>, tag: Int, depth: Int) throws {
         if depth > 0 { return try prepareDeep(&ring, tag: tag, depth: depth - 1) }
         try ring.prepare(Timeout(after: .milliseconds(5)), tag: tag)
+    }
+
+    @inline(never)
+    private func prepareDeep(_ ring: inout Ring<Int>, pollOf file: borrowing Descriptor, tag: Int, depth: Int) throws {
+        if depth > 0 { return try prepareDeep(&ring, pollOf: file, tag: tag, depth: depth - 1) }
+        try ring.prepare(Poll(file, for: .input), tag: tag, timeout: .after(.milliseconds(5)))
     }
 
     /// Overwrites the stack below this call.

@@ -186,7 +186,7 @@ import Testing
         for round in 0..<8 {
             let slot = table.insert(Nop(), tag: 0)
             let userData = unsafe slot.header.pointee.userData
-            #expect(UserData.isOperation(userData))
+            #expect(UserData.kind(of: userData) == .operation)
             #expect(userData == UserData.operation(byteOffset: 0, generation: .max - 2 &+ UInt32(round)))
             #expect(seen.insert(userData).inserted)
             table.discard(slot)

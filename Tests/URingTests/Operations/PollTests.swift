@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import CLiburingReference
+import CURing
 import Glibc
 import SystemPackage
 import Testing
@@ -42,12 +43,15 @@ import Testing
         }
     }
 
-    @Test func encodesRemovalsLikeLiburing() {
-        unsafe expectEncoding(of: PollRemove(Token<Poll>(any: token)), ringIdentity: 3) { entry, _, _ in
-            unsafe reference_prep_poll_remove(entry, token.userData)
-        }
-        unsafe expectEncoding(of: PollRemove(Token<PollMultishot>(any: token)), ringIdentity: 3) { entry, _, _ in
-            unsafe reference_prep_poll_remove(entry, token.userData)
+    @Test func trap1NoLevelTriggeredPollIsTaken() throws {
+        let pipe = try DescriptorPair.pipe()
+        var ring = try Ring<Int>(entries: 8)
+        for flags in [CURING_POLL_ADD_LEVEL, CURING_POLL_ADD_LEVEL | CURING_POLL_ADD_MULTI] {
+            var level = RawEntry(.pollAdd)
+            level.length = flags
+            level.operationFlags = PollEvents.input.rawValue
+            let errno = try unsafe ring.run(RawOperation(level, on: pipe.first, owning: ())).entry.errno
+            #expect(errno == .invalidArgument)
         }
     }
 
@@ -101,7 +105,7 @@ import Testing
             }
             #expect(try result.get() == .input)
         }
-        try ring.prepare(PollRemove(token), tag: 8)
+        try ring.prepare(Cancel(token), tag: 8)
         try expectEnd(of: &ring, tag: 7, ending: .cancelled, request: 8)
     }
 
@@ -163,7 +167,7 @@ import Testing
         var ring = try Ring<Int>(entries: 8)
         let token = try ring.prepare(Poll(pipe.first, for: .input), tag: 1)
         try ring.submit()
-        try ring.prepare(PollRemove(token), tag: 2)
+        try ring.prepare(Cancel(token), tag: 2)
         var seen: Set<Int> = []
         for _ in 0..<2 {
             let completion = try ring.nextCompletionWaiting()
@@ -171,10 +175,36 @@ import Testing
             if completion.tag == 1 {
                 #expect(completion.take(token).entry.errno == .canceled)
             } else {
-                #expect(try completion.take(PollRemove.self).result.get() == .found)
+                #expect(try completion.take(Cancel.self).result.get() == .found)
             }
         }
         #expect(seen == [1, 2])
+    }
+
+    @Test(arguments: [false, true]) func aPollIsReplacedByAnotherInOneGo(isHard: Bool) throws {
+        let sockets = try DescriptorPair.sockets()
+        var ring = try Ring<Int>(entries: 8)
+        let old = try ring.prepare(Poll(sockets.first, for: .input), tag: 1)
+        try ring.submit()
+        // The second time there is nothing to remove: only a hard link arms the new poll all the same.
+        for round in 0..<2 {
+            try ring.chain(flag: isHard ? CURING_SQE_IO_HARDLINK : CURING_SQE_IO_LINK) { chain in
+                try chain.prepare(Cancel(old), tag: 2)
+                try chain.prepare(Poll(sockets.first, for: .output), tag: 3)
+            }
+            for _ in 0..<(round == 0 ? 3 : 2) {
+                let completion = try ring.nextCompletionWaiting()
+                switch completion.tag {
+                case 1: #expect(completion.take(old).entry.errno == .canceled)
+                case 2: #expect(try completion.take(Cancel.self).result.get() == (round == 0 ? .found : .notFound))
+                default:
+                    let armed = completion.take(Poll.self)
+                    #expect(armed.cancelledByLink == (round == 1 && !isHard))
+                    #expect((armed.entry.errno == nil) == (round == 0 || isHard))
+                }
+            }
+            #expect(ring.inFlightCount == 0)
+        }
     }
 
     @Test func aPollThatHasEndedIsNotFound() throws {
@@ -184,7 +214,7 @@ import Testing
         let token = try ring.prepare(Poll(counter, for: .input), tag: 1)
         let events = try ring.nextCompletionWaiting().take(token).result.get()
         #expect(events == .input)
-        let removal = try ring.run(PollRemove(token)).result.get()
+        let removal = try ring.run(Cancel(token)).result.get()
         #expect(removal == .notFound)
         let update = try ring.run(PollUpdate(token, events: .output)).result.get()
         #expect(update == .notFound)
@@ -237,7 +267,7 @@ import Testing
             let completion = try ring.nextCompletionWaiting()
             seen.insert(completion.tag)
             if completion.tag == request {
-                #expect(try completion.take(PollRemove.self).result.get() == .found)
+                #expect(try completion.take(Cancel.self).result.get() == .found)
             } else if case .finished(let completed) = completion.event(PollMultishot.self) {
                 #expect(completed.ending == ending)
             } else {

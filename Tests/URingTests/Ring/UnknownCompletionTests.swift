@@ -7,14 +7,20 @@ import Testing
 
 /// Completions with user data that names no operation in flight: other rings send them (MSG_RING).
 @Suite struct UnknownCompletionTests {
-    /// User data that URing does not make: of no kind, of kinds that do not exist, and of the kind that says so.
-    static let foreign: [UInt64] = [0, 9, 0x1234_5678_9abc_def4, UserData.Kind.foreign.rawValue, .max]
+    /// User data that URing does not make: of no kind, of kinds that do not exist, of the kind that says so, and with more than the kind
+    /// where that is all there is.
+    static let foreign: [UInt64] = [
+        0, 13, 0x1234_5678_9abc_defe, UserData.Kind.foreign.rawValue, .max, UserData.Kind.ringInternal.rawValue | 0x80,
+        UserData.Kind.unreported.rawValue | 1 << 63, UserData.Kind.release.rawValue | 1 << 32,
+    ]
 
     /// User data of operations that are not there: other generations, a place that was never used, one beyond the table, one between two.
     static let stale: [UInt64] = [
         UserData.operation(byteOffset: 128, generation: 7), UserData.operation(byteOffset: 0, generation: 1),
         UserData.operation(byteOffset: 1 << 24, generation: 0), UserData.operation(byteOffset: 0xffff_ff80, generation: .max),
         UserData.operation(byteOffset: 0, generation: 0) | 0x70,
+        UserData.sameSlot(as: UserData.operation(byteOffset: 128, generation: 7), kind: .linkedOperation),
+        UserData.sameSlot(as: UserData.operation(byteOffset: 128, generation: 7), kind: .linkedTimeout),
     ]
 
     /// Has another ring send a completion.

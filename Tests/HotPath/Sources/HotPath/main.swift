@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The measured loops: batches of 32, one system call each.
-// Usage: hot-path control|nop|echo|bundle|message|queue <count> | hot-path read|read-again|read-fixed|read-pool <count> <file of at least 128 KiB>
+// Usage: hot-path control|nop|sleep|limited|echo|bundle|message|queue <count> | hot-path read|read-again|read-fixed|read-pool <count> <file of at least 128 KiB>
 
 import SystemPackage
 import URing
@@ -37,6 +37,38 @@ func nop(count: Int) throws -> Int {
         while let completion = ring.nextCompletion() {
             sum &+= 1
             _ = completion.take(Nop.self)
+        }
+    }
+    return sum
+}
+
+/// Sleeps for no time: what a program does that waits with a timeout.
+func sleep(count: Int) throws -> Int {
+    var ring = try Ring<UInt64>(entries: batch)
+    var sum = 0
+    for _ in 0..<(count / batch) {
+        for slot in 0..<batch {
+            try ring.prepare(Timeout(after: .zero), tag: UInt64(slot))
+        }
+        try ring.submit(waitingFor: batch)
+        while let completion = ring.nextCompletion() {
+            if case .success(.expired) = completion.take(Timeout.self).result { sum &+= 1 }
+        }
+    }
+    return sum
+}
+
+/// Operations that may take a minute, each with an entry and a completion of its timeout besides its own.
+func limited(count: Int) throws -> Int {
+    var ring = try Ring<UInt64>(entries: 2 * batch)
+    var sum = 0
+    for _ in 0..<(count / batch) {
+        for slot in 0..<batch {
+            try ring.prepare(Nop(), tag: UInt64(slot), timeout: .after(.seconds(60)))
+        }
+        try ring.submit(waitingFor: 2 * batch)
+        while let completion = ring.nextCompletion() {
+            sum &+= completion.take(Nop.self).timedOut ? 0 : 1
         }
     }
     return sum
@@ -269,6 +301,8 @@ let arguments = Array(CommandLine.arguments.dropFirst())
 switch (arguments.first, arguments.dropFirst().first.flatMap { Int($0) }) {
 case ("control", let count?): print(control(count: count))
 case ("nop", let count?): print(try nop(count: count))
+case ("sleep", let count?): print(try sleep(count: count))
+case ("limited", let count?): print(try limited(count: count))
 case ("echo", let count?): print(try echo(count: count))
 case ("bundle", let count?): print(try bundle(count: count))
 case ("message", let count?): print(try message(count: count))
@@ -279,5 +313,6 @@ case ("read-fixed", let count?) where arguments.count == 3: print(try readFixed(
 case ("read-pool", let count?) where arguments.count == 3: print(try readPool(count: count, path: FilePath(arguments[2])))
 default:
     fatalError(
-        "usage: hot-path control|nop|echo|bundle|message|queue <count> | hot-path read|read-again|read-fixed|read-pool <count> <file>")
+        "usage: hot-path control|nop|sleep|limited|echo|bundle|message|queue <count> | hot-path read|read-again|read-fixed|read-pool <count> <file>"
+    )
 }

@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import CURing
+import SystemPackage
+
+/// Credentials of a thread that are registered with a ring, for operations to be carried out with.
+///
+/// Make it with ``Ring/registerPersonality()``, and name it in ``PrepareOptions/personality(_:)``. Dropping it unregisters the credentials;
+/// an operation that starts afterwards fails with `EINVAL`.
+public struct Personality: ~Copyable {
+    /// What entries call it.
+    public let identifier: PersonalityIdentifier
+    private let anchor: RingAnchor
+
+    init(identifier: PersonalityIdentifier, anchor: RingAnchor) {
+        self.identifier = identifier
+        anchor.retain()
+        self.anchor = anchor
+    }
+
+    deinit {
+        _ = unsafe anchor.register(CURING_UNREGISTER_PERSONALITY, nil, count: UInt32(identifier.rawValue))
+        anchor.release()
+    }
+}
+
+/// The number of credentials that are registered with a ring.
+public struct PersonalityIdentifier: Sendable, Hashable {
+    let rawValue: UInt16
+}
+
+extension Ring where Tag: BitwiseCopyable {
+    /// Registers the present credentials of the calling thread: user, group, capabilities and security context.
+    ///
+    /// - Returns: The registered credentials, for ``PrepareOptions``.
+    /// - Throws: `ENOMEM`, or `EEXIST` from another thread than the ring's.
+    /// - Requires: Linux 5.6, `IORING_REGISTER_PERSONALITY`.
+    ///
+    /// The liburing function is `io_uring_register_personality`; see `io_uring_register_personality(3)`.
+    public mutating func registerPersonality() throws(Errno) -> Personality {
+        let number = try unsafe core.register(CURING_REGISTER_PERSONALITY, nil, count: 0)
+        return Personality(identifier: PersonalityIdentifier(rawValue: UInt16(truncatingIfNeeded: number)), anchor: core.anchor)
+    }
+}

@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import CURing
+import SystemPackage
+
+// Cancelling with a system call of its own, which does not wait its turn in the submission queue.
+
+extension Ring where Tag: BitwiseCopyable {
+    /// Cancels an operation now, and waits until it has ended.
+    ///
+    /// The operation's completion can be had when this returns, except with a polling thread, which posts it in its own time, and does not
+    /// find what a worker thread is carrying out. Nothing is submitted by it, and an operation that was prepared and not
+    /// submitted is not found. It gets through when a ``Cancel`` does not, as behind an operation that drains.
+    ///
+    /// - Parameters:
+    ///   - target: The operation, which this ring prepared.
+    ///   - timeout: How long to wait for an operation that is being carried out at this moment; as long as it takes, if nil.
+    /// - Returns: Whether it was found, and for ``TargetOutcome/alreadyRunning`` that it has not ended in time.
+    /// - Throws: `EINTR` if a signal came while it waited, `EEXIST` from another thread than the ring's.
+    /// - Requires: Linux 6.0, `IORING_REGISTER_SYNC_CANCEL`.
+    ///
+    /// The liburing function is `io_uring_register_sync_cancel`; see `io_uring_register_sync_cancel(3)`.
+    public mutating func cancel<Op: Operation & ~Copyable>(
+        _ target: Token<Op>, waitingAtMost timeout: Duration? = nil
+    ) throws(Errno) -> TargetOutcome {
+        try cancel(AnyToken(target), waitingAtMost: timeout)
+    }
+
+    /// Cancels an operation now, and waits until it has ended; see ``cancel(_:waitingAtMost:)-(Token<Op>,_)``.
+    public mutating func cancel(_ target: AnyToken, waitingAtMost timeout: Duration? = nil) throws(Errno) -> TargetOutcome {
+        try core.cancel(target.userData(on: core.table.identity), waitingAtMost: timeout)
+    }
+
+    /// Cancels every operation in flight on a file now, through whichever descriptor they reach it.
+    ///
+    /// Those that wait for an event have ended when this returns. One that a worker thread is carrying out is interrupted and not counted,
+    /// and completes when it has noticed. Nothing is submitted by it; what was prepared and not submitted, or waits for an
+    /// earlier member of its chain, is not found.
+    ///
+    /// - Parameters:
+    ///   - file: The file.
+    ///   - kind: The kind to cancel alone, if not all (Linux 6.6).
+    /// - Returns: How many were found.
+    /// - Throws: `EBADF` if the descriptor is not open, `EEXIST` from another thread than the ring's.
+    /// - Requires: Linux 6.0, `IORING_REGISTER_SYNC_CANCEL`.
+    ///
+    /// The liburing function is `io_uring_register_sync_cancel`; see `io_uring_register_sync_cancel(3)`.
+    @discardableResult
+    public mutating func cancelAll(on file: borrowing some FileResource & ~Copyable, of kind: Opcode? = nil) throws(Errno) -> Int {
+        let hold: FileHold? = file.hold()
+        return try core.cancelAll(CancelMatch(hold, kind, ringIdentity: core.table.identity))
+    }
+
+    /// Cancels every operation in flight on the ring now; see ``cancelAll(on:of:)``.
+    ///
+    /// - Parameter kind: The kind to cancel alone, if not all (Linux 6.6).
+    /// - Returns: How many were found.
+    /// - Throws: `EEXIST` from another thread than the ring's.
+    @discardableResult
+    public mutating func cancelAll(of kind: Opcode? = nil) throws(Errno) -> Int {
+        try core.cancelAll(CancelMatch(nil, kind, ringIdentity: core.table.identity))
+    }
+}
+
+extension RingCore {
+    fileprivate mutating func cancel(_ userData: UInt64, waitingAtMost timeout: Duration?) throws(Errno) -> TargetOutcome {
+        var request = curing_sync_cancel_reg()
+        request.addr = userData
+        request.fd = -1
+        guard setupFlags & CURING_SETUP_DEFER_TASKRUN != 0 else {
+            request.timeout = timeout?.timespec ?? curing_timespec(seconds: -1, nanoseconds: -1)
+            return try outcome(of: cancel(&request))
+        }
+        // With deferred task run, the end of a running operation does not wake this call of the kernel's: it would wait for all the time it
+        // is given, or for ever. So it is asked not to wait, and the waiting is done where the end is worked off.
+        request.timeout = Duration.zero.timespec
+        let end = timeout.map { monotonicTime() + $0 }
+        var wasFound = false
+        while true {
+            let status = cancel(&request)
+            if wasFound && status == -Errno.noSuchFileOrDirectory.rawValue { return .found }
+            guard status == -Errno.timeout.rawValue else { return try outcome(of: status) }
+            wasFound = true
+            let slice = min(end.map { $0 - monotonicTime() } ?? .milliseconds(10), .milliseconds(10))
+            if slice <= .zero { return .alreadyRunning }
+            try waitForAnother(timeout: slice)
+        }
+    }
+
+    /// What a cancellation came to; `ETIME` says that the operation was still running when the time was up.
+    private func outcome(of status: Int32) throws(Errno) -> TargetOutcome {
+        if status == -Errno.timeout.rawValue { return .alreadyRunning }
+        return try CompletionEntry(result: status).targetOutcome.get()
+    }
+
+    fileprivate func cancelAll(_ match: CancelMatch) throws(Errno) -> Int {
+        var request = curing_sync_cancel_reg()
+        request.fd = match.number
+        request.opcode = match.opcode
+        request.flags = match.flags | CURING_ASYNC_CANCEL_ALL
+        // With all of them the kernel does not wait for any.
+        request.timeout = Duration.zero.timespec
+        return try CompletionEntry(result: cancel(&request)).count.get()
+    }
+
+    fileprivate func cancel(_ request: inout curing_sync_cancel_reg) -> Int32 {
+        // SAFETY: the kernel reads the structure before the call returns.
+        unsafe curing_register(ring.fd, CURING_REGISTER_SYNC_CANCEL, &request, 1)
+    }
+}

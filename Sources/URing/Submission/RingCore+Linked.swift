@@ -1,0 +1,204 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import CURing
+import Glibc
+import SystemPackage
+
+// Entries beyond the plain one: with options, with a timeout, and in chains. A chain is written behind the tail entry by entry, and
+// the kernel looks no further than the tail that was published, so it sees all of a chain at once or nothing.
+
+/// An operation that is in its slot, with its entry written and not yet part of the queue.
+@safe @usableFromInline
+struct PreparedEntry: BitwiseCopyable {
+    @usableFromInline let entry: UnsafeMutablePointer<curing_sqe>
+    /// The user data of the slot.
+    @usableFromInline let userData: UInt64
+
+    @inlinable @inline(__always)
+    init(entry: UnsafeMutablePointer<curing_sqe>, userData: UInt64) {
+        unsafe self.entry = unsafe entry
+        self.userData = userData
+    }
+}
+
+extension RingCore {
+    /// Moves an operation into a slot and writes its entry at the tail, which stays where it is.
+    ///
+    /// - Precondition: The queue is not full.
+    @inlinable @inline(__always)
+    func write<Op: Operation & ~Copyable, Tag: BitwiseCopyable>(_ operation: consuming Op, tag: Tag) -> PreparedEntry {
+        write(Op.self, in: table.insert(operation, tag: tag), payloadOffset: SlotLayout.payloadOffset(Tag.self))
+    }
+
+    /// Refuses options that the kernel would refuse.
+    @usableFromInline
+    func check(_ options: PrepareOptions) throws(Errno) {
+        // The kernel completes each entry that drains with EOPNOTSUPP from the first on that skipped its completion.
+        if options.drains && hasSkippedSuccess { throw .notSupported }
+    }
+
+    /// Makes an entry part of the queue.
+    @usableFromInline
+    mutating func add(_ prepared: PreparedEntry, options: PrepareOptions) -> AnyToken {
+        unsafe prepared.entry.pointee.user_data = prepared.userData
+        prepared.apply(options)
+        submissions.tail &+= 1
+        return AnyToken(userData: prepared.userData, ringIdentity: table.identity)
+    }
+
+    /// Makes an entry that is linked to others part of the queue, and behind it that of its timeout.
+    ///
+    /// - Parameters:
+    ///   - prepared: The entry.
+    ///   - flag: How it is linked to the next entry; `endChain(from:)` takes that back from the last one.
+    ///   - timeout: The time it may take.
+    ///   - options: How it is treated.
+    ///   - predecessor: The user data of the slot of the chain's member before it, or 0.
+    /// - Returns: The operation's name.
+    /// - Precondition: There is room for the entry, and for that of the timeout if there is one.
+    @usableFromInline
+    mutating func addLinked(
+        _ prepared: PreparedEntry, flag: UInt8, timeout: LinkedTimeout?, options: PrepareOptions, after predecessor: UInt64
+    ) -> AnyToken {
+        let companion = unsafe companions.make(for: prepared.userData)
+        let userData = UserData.sameSlot(as: prepared.userData, kind: .linkedOperation)
+        // SAFETY: the entries are behind the published tail, and the companion stays where it is as long as the ring.
+        unsafe prepared.entry.pointee.user_data = userData
+        unsafe prepared.entry.pointee.flags |= flag
+        prepared.apply(options)
+        unsafe companion.pointee.leastResult = prepared.leastResult
+        submissions.tail &+= 1
+        if let timeout {
+            unsafe companion.pointee.awaitsTimeout = true
+            unsafe companion.pointee.time = KernelTime(timeout.time)
+            let entry = unsafe submissions.nextEntry()
+            let time = unsafe UnsafeMutableRawPointer(companion) + Companion.timeOffset
+            unsafe SubmissionEntry(entry, ringIdentity: table.identity).setLinkedTimeout(
+                timeout, time: time.assumingMemoryBound(to: KernelTime.self))
+            unsafe entry.pointee.flags = flag
+            unsafe entry.pointee.user_data = UserData.sameSlot(as: prepared.userData, kind: .linkedTimeout)
+            submissions.tail &+= 1
+            companions.surplusCount += 1
+        }
+        if predecessor != 0 && flag == CURING_SQE_IO_LINK { unsafe companions[predecessor].pointee.successor = prepared.userData }
+        return AnyToken(userData: userData, ringIdentity: table.identity)
+    }
+
+    /// Makes an entry part of the queue that has no slot, and no completion unless it fails.
+    @usableFromInline
+    mutating func addUnreported(_ entry: UnsafeMutablePointer<curing_sqe>) {
+        // SAFETY: the entry is behind the published tail.
+        unsafe entry.pointee.flags |= CURING_SQE_CQE_SKIP_SUCCESS
+        unsafe entry.pointee.user_data = UserData.Kind.unreported.rawValue
+        submissions.tail &+= 1
+        // No completion ends it, so the positions of the queues must not count it.
+        completions.extraCount &-= 1
+        hasSkippedSuccess = true
+    }
+
+    // MARK: Chains
+
+    /// Makes room for further entries of a chain that begins at a position of the queue.
+    ///
+    /// What is queued before the chain is submitted when the queue would not hold both.
+    @usableFromInline
+    mutating func reserve(_ count: UInt32, forChainFrom start: UInt32) throws(ChainError) {
+        let used = submissions.tail &- start
+        let isShared = isPolledByKernel && (sharesPollingThread || SharedPollingThreads.contains(descriptor))
+        let limit = isShared ? min(submissions.entryCount, SharedPollingThreads.entriesPerTurn) : submissions.entryCount
+        guard used + count <= limit else { throw .tooLong(limit: Int(limit)) }
+        // A shared polling thread takes so many entries from a ring at a time: a chain has to begin where the thread does.
+        guard submissions.room < count || (isShared && used == 0) else { return }
+        do throws(Errno) {
+            try submitQueued(before: start)
+        } catch {
+            throw .failed(error)
+        }
+    }
+
+    /// Makes room for an operation and its timeout.
+    @usableFromInline
+    mutating func reservePair() throws(Errno) {
+        do throws(ChainError) {
+            try reserve(2, forChainFrom: submissions.tail)
+        } catch {
+            switch error {
+            case .failed(let errno): throw errno
+            case .tooLong: trap("A timeout takes an entry of its own; make the ring with two entries at least.", file: #fileID, line: #line)
+            }
+        }
+    }
+
+    /// Ends a chain: nothing that follows belongs to it.
+    @usableFromInline
+    mutating func endChain(from start: UInt32) {
+        guard submissions.tail != start else { return }
+        // SAFETY: the entry is behind the published tail.
+        unsafe submissions.entry(at: submissions.tail &- 1).pointee.flags &= ~(CURING_SQE_IO_LINK | CURING_SQE_IO_HARDLINK)
+    }
+
+    /// Takes back the entries of a chain that is not to be, and drops their operations.
+    @usableFromInline
+    mutating func withdrawChain(from start: UInt32) {
+        for userData in submissions.userData(from: start) {
+            table.discardWithdrawn(userData)
+            if UserData.kind(of: userData) == .linkedTimeout { companions.surplusCount -= 1 }
+        }
+        submissions.tail = start
+    }
+
+    /// Submits what is queued before a chain, all of it, and none of the chain.
+    private mutating func submitQueued(before start: UInt32) throws(Errno) {
+        let end = submissions.tail
+        submissions.tail = start
+        defer { submissions.tail = end }
+        guard submissions.pendingCount > 0 else { return }
+        guard submitsWhenFull else { throw .resourceTemporarilyUnavailable }
+        guard isPolledByKernel else { return try submitAll() }
+        _ = submissions.publish()
+        while submissions.pendingCount > 0 {
+            try wakePollingThread()
+            sched_yield()
+        }
+    }
+}
+
+extension PreparedEntry {
+    fileprivate func apply(_ options: PrepareOptions) {
+        // SAFETY: the entry is behind the published tail.
+        unsafe entry.pointee.flags |= options.entryFlags
+        if let personality = options.personality { unsafe entry.pointee.personality = personality.rawValue }
+    }
+
+    /// The smallest result with which the kernel goes on to the next member of a soft chain.
+    ///
+    /// What is transferred in part ends a chain. Of vectors and messages the entry does not say how much is asked for: no result
+    /// is certain to be enough.
+    fileprivate var leastResult: Int32 {
+        // SAFETY: the entry is behind the published tail.
+        let entry = unsafe self.entry.pointee
+        let asked = Int32(clamping: entry.len)
+        switch Opcode(rawValue: entry.opcode) {
+        case .read, .write, .readFixed, .writeFixed:
+            return entry.flags & CURING_SQE_BUFFER_SELECT == 0 ? asked : .max
+        case .splice, .tee:
+            return asked
+        case .send, .receive, .sendMessage, .receiveMessage, .sendZeroCopy, .sendMessageZeroCopy:
+            guard entry.op_flags & SendFlags.waitAll.rawValue != 0 else { return 0 }
+            let isMessage = [.sendMessage, .receiveMessage, .sendMessageZeroCopy].contains(Opcode(rawValue: entry.opcode))
+            return isMessage || entry.ioprio & CURING_SEND_VECTORIZED != 0 ? .max : asked
+        case .readVectored, .writeVectored, .readVectoredFixed, .writeVectoredFixed:
+            return .max
+        case .timeout:
+            // The time being up is a result below zero, and yet ends no chain if it is asked not to.
+            return entry.op_flags & CURING_TIMEOUT_ETIME_SUCCESS == 0 ? 0 : -Errno.timeout.rawValue
+        default:
+            return 0
+        }
+    }
+}
+
+extension Companion {
+    /// Where the time lies, for the address of it that the kernel gets.
+    fileprivate static let timeOffset = MemoryLayout<Companion>.offset(of: \.time) ?? 0
+}

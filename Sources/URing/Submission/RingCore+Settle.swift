@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import CURing
+import Glibc
+import SystemPackage
+
+// Completions whose user data is not that of a plain operation.
+
+/// A completion of an operation that is linked, as it is told to the caller.
+@usableFromInline
+struct SettledCompletion: BitwiseCopyable {
+    @usableFromInline let slot: Slot
+    @usableFromInline let entry: CompletionEntry
+}
+
+extension RingCore {
+    /// Deals with a completion that names no plain operation in flight.
+    ///
+    /// An operation with a timeout gives two completions, in either order: its own, and that of the timeout, which comes without
+    /// delay when the operation is done. The caller gets one, when both are there.
+    ///
+    /// - Returns: What is to be told to the caller, if anything.
+    @usableFromInline @inline(never)
+    mutating func settle(_ entry: curing_cqe) -> SettledCompletion? {
+        switch UserData.kind(of: entry.user_data) {
+        case .linkedOperation:
+            return settleOperation(entry)
+        case .linkedTimeout:
+            return settleTimeout(entry)
+        case .ringInternal:
+            companions.surplusCount -= 1
+        case .unreported:
+            // It was left out of the count, because most never come.
+            completions.extraCount &+= 1
+            unreportedFailureCount += 1
+        case .release:
+            completions.extraCount &+= 1
+            if entry.user_data == UserData.bufferRelease { anchor.unreleased.buffers -= 1 } else { anchor.unreleased.files -= 1 }
+        case .operation:
+            completions.extraCount &+= 1
+            table.noteStale()
+        case .foreign:
+            // Somebody else's entry, or a message of another ring, has no entry of ours that it ends.
+            completions.extraCount &+= 1
+            foreignCount += 1
+        }
+        return nil
+    }
+
+    private mutating func settleOperation(_ completion: curing_cqe) -> SettledCompletion? {
+        let userData = UserData.sameSlot(as: completion.user_data, kind: .operation)
+        guard let slot = table.slot(for: userData) else {
+            completions.extraCount &+= 1
+            table.noteStale()
+            return nil
+        }
+        // SAFETY: the user data says that the operation has a companion, and the slot that it is still in flight.
+        let companion = unsafe companions[userData]
+        var entry = CompletionEntry(completion)
+        if !entry.flags.contains(.notification) {
+            if unsafe entry.result < companion.pointee.leastResult { cutOff(unsafe companion.pointee.successor) }
+            if unsafe entry.errno == .canceled && companion.pointee.isCutOff { entry = entry.noting(.cancelledByLink) }
+        }
+        if entry.flags.contains(.more) {
+            completions.extraCount &+= 1
+            table.beginEvent(of: slot)
+        } else if companions.keep(entry, of: userData) {
+            return nil
+        }
+        if unsafe companion.pointee.timedOut { entry = entry.noting(.timedOut) }
+        return SettledCompletion(slot: slot, entry: entry)
+    }
+
+    private mutating func settleTimeout(_ completion: curing_cqe) -> SettledCompletion? {
+        let userData = UserData.sameSlot(as: completion.user_data, kind: .operation)
+        // An operation is in flight for as long as its timeout is.
+        guard let slot = table.slot(for: userData) else {
+            completions.extraCount &+= 1
+            table.noteStale()
+            return nil
+        }
+        // Its time was up: the operation was cancelled, or it was running and is only asked to stop. Otherwise the operation was done
+        // before (ECANCELED), or is just being completed (ENOENT).
+        let errno = CompletionEntry(completion).errno
+        let timedOut = errno == .timeout || errno == .alreadyInProcess
+        guard let entry = companions.endTimeout(of: userData, timedOut: timedOut) else { return nil }
+        return SettledCompletion(slot: slot, entry: timedOut ? entry.noting(.timedOut) : entry)
+    }
+
+    /// The member of a soft chain that this user data names does not start any more, and neither do those after it.
+    private func cutOff(_ successor: UInt64) {
+        guard successor != 0, table.slot(for: successor) != nil else { return }
+        unsafe companions[successor].pointee.isCutOff = true
+    }
+}
+
+extension CompletionEntry {
+    /// What the kernel says, without what only the ring says.
+    init(_ completion: curing_cqe) {
+        self.init(
+            result: completion.res,
+            flags: CompletionFlags(rawValue: completion.flags).subtracting([.timedOut, .cancelledByLink]))
+    }
+
+    /// The same with something that the ring has found out.
+    fileprivate func noting(_ note: CompletionFlags) -> CompletionEntry {
+        CompletionEntry(result: result, flags: flags.union(note))
+    }
+}
