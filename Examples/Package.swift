@@ -19,6 +19,7 @@ let package = Package(
         .executable(name: "cat", targets: ["Cat"]),
         .executable(name: "copy", targets: ["Copy"]),
         .executable(name: "echo", targets: ["Echo"]),
+        .executable(name: "file-pipeline", targets: ["FilePipeline"]),
     ],
     dependencies: [
         .package(name: "swift-uring", path: ".."),
@@ -31,6 +32,7 @@ let package = Package(
         .executableTarget(name: "Copy", dependencies: ["Support", uring, system, argumentParser], swiftSettings: strict),
         .executableTarget(
             name: "Echo", dependencies: ["Support", "CEpollEcho", "CProcess", uring, system, argumentParser], swiftSettings: strict),
+        .executableTarget(name: "FilePipeline", dependencies: ["Support", uring, system, argumentParser], swiftSettings: strict),
         // The echo server to compare with, and what Swift cannot ask Linux for without unsafe code.
         .target(name: "CEpollEcho", cSettings: [.define("_GNU_SOURCE")]),
         .target(name: "CProcess", cSettings: [.define("_GNU_SOURCE")]),

@@ -63,4 +63,54 @@ import Testing
         #expect(outcome.errors.contains("is not a regular file"))
         #expect(!FileManager.default.fileExists(atPath: directory.path("copy")))
     }
+
+    @Test func filePipelinePutsALogAway() throws {
+        let directory = try TemporaryDirectory()
+        let log = try directory.file("log", Data("first\nsecond\n".utf8))
+        let outcome = try run("file-pipeline", log, directory.path("log.1"), "--line", "the end")
+        #expect(outcome.status == 0)
+        #expect(outcome.errors == "")
+        #expect(
+            String(decoding: outcome.output, as: UTF8.self) == """
+                open: done
+                read: 13 bytes; it begins with "first"
+                write: 8 bytes
+                fsync: done
+                rename: done
+
+                """)
+        #expect(try directory.contents("log.1") == Data("first\nsecond\nthe end\n".utf8))
+        #expect(!FileManager.default.fileExists(atPath: log))
+    }
+
+    // The kernel opens a pipe for both directions without waiting, and reading from it waits until the time is up.
+    @Test func filePipelineGoesOnWhenAStepIsOutOfTimeOrFails() throws {
+        let directory = try TemporaryDirectory()
+        let pipe = directory.path("pipe")
+        let maker = try Process.run(URL(fileURLWithPath: "/usr/bin/mkfifo"), arguments: [pipe])
+        maker.waitUntilExit()
+        #expect(maker.terminationStatus == 0)
+        let outcome = try run("file-pipeline", pipe, directory.path("pipe.1"), "--patience", "20", "--line", "end")
+        #expect(outcome.status == 1)
+        #expect(outcome.errors.contains("read: nothing came within 20 ms\n"))
+        #expect(outcome.errors.contains("fsync: Invalid argument\n"))
+        #expect(String(decoding: outcome.output, as: UTF8.self) == "open: done\nwrite: 4 bytes\nrename: done\n")
+        #expect(FileManager.default.fileExists(atPath: directory.path("pipe.1")))
+    }
+
+    @Test func filePipelineReplacesNothingAndReportsWhatIsMissing() throws {
+        let directory = try TemporaryDirectory()
+        let existing = try directory.file("log.1", Data("old".utf8))
+        let log = try directory.file("log", Data("new".utf8))
+        let refused = try run("file-pipeline", log, existing)
+        #expect(refused.status == 1)
+        #expect(refused.errors == "file-pipeline: rename: File exists\n")
+        #expect(try directory.contents("log.1") == Data("old".utf8))
+
+        let missing = try run("file-pipeline", directory.path("missing"), directory.path("missing.1"))
+        #expect(missing.status == 1)
+        #expect(missing.output.isEmpty)
+        #expect(missing.errors.contains("open: No such file or directory\n"))
+        #expect(missing.errors.contains("read: Bad file descriptor\n"))
+    }
 }
