@@ -327,6 +327,37 @@ import Testing
         }
     }
 
+    /// A chain goes on with the result; what the notification says, which is below zero for copied bytes, ends none.
+    @Test(arguments: [false, true]) func aZeroCopySendLinksByItsResult(fails: Bool) throws {
+        let pair = try TCPPair()
+        if fails { #expect(shutdown(pair.client.unowned.fileDescriptor.rawValue, Int32(SHUT_WR)) == 0) }
+        let ledger = Ledger()
+        var ring = try Ring<Int>(entries: 8)
+        let waiting = try ring.link { chain in
+            let memory = CountedMemory(ledger, byteCapacity: 64, filledWith: 3)
+            try chain.prepare(SendZeroCopy(pair.client, from: memory, reportsUsage: true), tag: 0)
+            return try chain.prepare(Poll(pair.client, for: .input), tag: 1)
+        }
+        for _ in 0..<3 {
+            let completion = try ring.nextCompletionWaiting()
+            if completion.tag == 1 {
+                let poll = completion.take(Poll.self)
+                #expect(poll.entry.errno == .canceled)
+                #expect(poll.cancelledByLink == fails)
+                continue
+            }
+            switch completion.event(SendZeroCopy<CountedMemory>.self) {
+            case .more(let result): #expect(result == (fails ? .failure(.brokenPipe) : .success(64)))
+            case .finished(let completed):
+                let usage = completed.operation.usage
+                #expect(fails || usage == .copied)
+                #expect(ledger.aliveCount == 1)
+                if !fails { try ring.prepareSkippingSuccess(Cancel(waiting)) }
+            }
+        }
+        #expect(ledger.isSettled && ring.inFlightCount == 0)
+    }
+
     /// What the kernel does with a multishot in a chain, which is why none can be put there.
     @Test func trap14AMultishotInAChainHoldsUpWhatFollowsAndThenEndsIt() throws {
         var ring = try Ring<Int>(entries: 8)
