@@ -9,6 +9,7 @@ import SystemPackage
 /// data, and the payload. What did not fit is lost, and the header's flags say so. An empty datagram is an empty message and ends the
 /// operation: with ``MultishotEnding/rearm`` if it came with an address, else with ``MultishotEnding/endOfStream``, as the end of a stream
 /// does. It also ends when the pool has no buffer left; see ``ReceiveMultishot``.
+/// ``bufferByteCount(forPayload:addressByteCapacity:controlByteCapacity:)`` says how large the buffers have to be.
 ///
 /// - Requires: Linux 6.0, `IORING_OP_RECVMSG` with `IORING_RECV_MULTISHOT`.
 /// - Important: The kernel writes to buffers of the pool, each until the completion that names it. The operation takes a box of its own
@@ -52,6 +53,22 @@ public struct ReceiveMessageMultishot: MultishotOperation, ~Copyable {
         self.addressByteCapacity = addressByteCapacity
         self.controlByteCapacity = controlByteCapacity
         self.pollFirst = pollFirst
+    }
+
+    /// How large the buffers of a pool have to be for messages with so many bytes, and room for the rest.
+    ///
+    /// A buffer of this size has no byte to spare: a longer message is cut, with ``ReceivedMessageFlags/truncated``.
+    ///
+    /// - Parameters:
+    ///   - byteCount: The most bytes of payload that a message is to have.
+    ///   - addressByteCapacity: Room for the sender's address, as the operation is made with.
+    ///   - controlByteCapacity: Room for control data, likewise.
+    /// - Returns: The size of a buffer; of what has to be left of an incremental one.
+    @inlinable
+    public static func bufferByteCount(
+        forPayload byteCount: Int, addressByteCapacity: Int = 28, controlByteCapacity: Int = 0
+    ) -> Int {
+        MessageRoom(addressByteCount: addressByteCapacity, controlByteCount: controlByteCapacity).headerByteCount + byteCount
     }
 
     @inlinable public static var opcode: Opcode { .receiveMessage }

@@ -140,11 +140,17 @@ import Testing
         try expectWhole(pool)
     }
 
-    @Test func saysWhatWasCut() throws {
+    @Test(arguments: [(28, 0), (16, 0), (0, 0), (28, 40)])
+    func saysWhatWasCutOfMoreThanTheBuffersAreFor(addressByteCapacity: Int, controlByteCapacity: Int) throws {
         var ring = try Ring<Int>(entries: 8)
-        let pool = try ring.makeBufferRing(count: 4, byteCount: 128)
+        let byteCount = ReceiveMessageMultishot.bufferByteCount(
+            forPayload: 84, addressByteCapacity: addressByteCapacity, controlByteCapacity: controlByteCapacity)
+        let pool = try ring.makeBufferRing(count: 4, byteCount: byteCount)
         let pair = try UDPPair()
-        try ring.prepare(ReceiveMessageMultishot(pair.receiver, into: pool), tag: 1)
+        try ring.prepare(
+            ReceiveMessageMultishot(
+                pair.receiver, into: pool, addressByteCapacity: addressByteCapacity, controlByteCapacity: controlByteCapacity),
+            tag: 1)
         for (count, isCut) in [(84, false), (85, true), (500, true)] {
             #expect(pair.sender.sendNow(pattern(count)) == count)
             let message = try ring.nextCompletionWaiting().event(ReceiveMessageMultishot.self).expectMore()
