@@ -27,7 +27,7 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-system", from: "1.6.0"),
     ],
     targets: [
-        .target(name: "Support", dependencies: [uring, system], swiftSettings: strict),
+        .target(name: "Support", dependencies: ["CProcess", uring, system, argumentParser], swiftSettings: strict),
         .executableTarget(name: "Cat", dependencies: ["Support", uring, system, argumentParser], swiftSettings: strict),
         .executableTarget(name: "Copy", dependencies: ["Support", uring, system, argumentParser], swiftSettings: strict),
         .executableTarget(
@@ -37,7 +37,7 @@ let package = Package(
         .target(name: "CEpollEcho", cSettings: [.define("_GNU_SOURCE")]),
         .target(name: "CProcess", cSettings: [.define("_GNU_SOURCE")]),
         // Runs the programs as a person would.
-        .testTarget(name: "ProgramTests", swiftSettings: strict),
+        .testTarget(name: "ProgramTests", dependencies: [uring, system], swiftSettings: strict),
     ],
     swiftLanguageModes: [.v6]
 )

@@ -11,12 +11,3 @@ struct Echo: ParsableCommand {
         subcommands: [Serve.self, Load.self]
     )
 }
-
-extension ValidationError {
-    /// Throws when an option's value is outside its range.
-    static func check<Value: Comparable>(_ value: Value, in range: ClosedRange<Value>, _ name: String) throws {
-        guard range.contains(value) else {
-            throw ValidationError("\(name) must be between \(range.lowerBound) and \(range.upperBound).")
-        }
-    }
-}

@@ -11,8 +11,8 @@ struct Serve: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Send back what connections send, until Ctrl-C.",
         discussion: """
-            Both engines do the same on one thread: accept, and for each connection receive into its one buffer and send that \
-            back. "uring" does it with URing, "epoll" with epoll and non-blocking sockets in C, to compare with.
+            Both engines do it on one thread. "uring" receives into a pool of buffers, and sends each of them back as it is. "epoll" \
+            is to compare with: epoll and non-blocking sockets in C, and a buffer for each connection.
             """)
 
     enum Engine: String, CaseIterable, ExpressibleByArgument {
@@ -30,21 +30,22 @@ struct Serve: ParsableCommand {
     var engine = Engine.uring
 
     @Option(help: ArgumentHelp("How many connections to serve at a time; further ones are closed at once.", valueName: "count"))
-    var connections = 10_000
+    var connections = 1000
 
-    @Option(name: .customLong("buffer"), help: ArgumentHelp("How large the buffer of a connection is.", valueName: "bytes"))
+    @Option(name: .customLong("buffer"), help: ArgumentHelp("How large a buffer is.", valueName: "bytes"))
     var bufferByteCount = 16 * 1024
+
+    @Option(name: .customLong("buffers"), help: ArgumentHelp("How many buffers \"uring\" has: a power of two.", valueName: "count"))
+    var bufferCount = 256
 
     func validate() throws {
         try ValidationError.check(connections, in: 1...1_000_000, "--connections")
         try ValidationError.check(bufferByteCount, in: 1...(1 << 30), "--buffer")
+        try ValidationError.check(bufferCount, in: 1...32768, "--buffers")
     }
 
     func run() throws {
-        let stopNumber = process_stop_descriptor()
-        guard stopNumber >= 0 else { throw Failure("Cannot wait for Ctrl-C: \(Errno(rawValue: -stopNumber))") }
-        let stop = UnownedDescriptor(FileDescriptor(rawValue: stopNumber))
-
+        let stop = try stopDescriptor()
         let wanted = try SocketAddress(ip: address, port: port)
         let listener = try attempt("Cannot listen at \(wanted)") { () throws(Errno) in try Descriptor.listening(at: wanted) }
         // The sockets of connections inherit this. An answer that goes out in parts would else wait for the client's acknowledgements.
@@ -56,7 +57,7 @@ struct Serve: ParsableCommand {
         switch engine {
         case .uring:
             let server = try RingServer(
-                listener: listener, stop: stop, connectionLimit: connections, bufferByteCount: bufferByteCount)
+                listener: listener, stop: stop, connectionLimit: connections, bufferCount: bufferCount, bufferByteCount: bufferByteCount)
             report = try server.run()
         case .epoll:
             report = try runEpollServer(
@@ -72,13 +73,16 @@ struct ServerReport: CustomStringConvertible {
     var refusedConnections = 0
     var receives = 0
     var bytes = 0
+    /// How often a receive found no buffer.
+    var exhaustions = 0
 
     var description: String {
         let time = process_used_time()
         let seconds = { (microseconds: Int64) in decimal(Double(microseconds) / 1e6, places: 2) }
         let refused = refusedConnections > 0 ? " (\(refusedConnections) more were turned away)" : ""
+        let exhausted = exhaustions > 0 ? ", \(exhaustions) that found no buffer" : ""
         return """
-            Served \(connections) connections\(refused): \(receives) receives, \(bytes) bytes.
+            Served \(connections) connections\(refused): \(receives) receives\(exhausted), \(bytes) bytes.
             CPU time: \(seconds(time.user + time.system)) s, \(seconds(time.user)) s of it in user space.
             """
     }

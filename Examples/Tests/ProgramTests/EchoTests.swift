@@ -1,18 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Foundation
+import SystemPackage
 import Testing
+import URing
 
 @Suite struct EchoTests {
     // Requests larger than the server's buffer go to and fro in parts; one larger than a socket's buffer is sent in parts.
     @Test(arguments: ["uring", "epoll"], [1, 1024, 100_000, 5_000_000])
     func serverReturnsEveryByteToSixteenConnectionsAndEndsWhenAskedTo(engine: String, byteCount: Int) throws {
-        let server = try Program("echo", ["serve", "--engine", engine, "--buffer", byteCount > 1_000_000 ? "8000000" : "3000"])
+        let server = try Program("echo", ["serve", "--engine", engine, "--buffer", byteCount > 1_000_000 ? "65536" : "3000"])
         let port = try portNumber(in: server.firstLine())
         let requestCount = byteCount > 1_000_000 ? 3 : 50
         let load = try run(
             "echo", "load", "--port", port, "--connections", "16", "--requests", String(requestCount), "--size", String(byteCount),
-            "--patience", "20")
+            "--patience", "20", "--duration", "600")
         #expect(load.status == 0)
         #expect(load.errors == "")
         #expect(String(decoding: load.output, as: UTF8.self).contains("Verified: all \(16 * requestCount * byteCount) bytes"))
@@ -22,6 +24,71 @@ import Testing
         #expect(outcome.status == 0)
         #expect(outcome.errors == "")
         #expect(String(decoding: outcome.output, as: UTF8.self).contains("Served 16 connections"))
+    }
+
+    // Requests are much larger than the pool, and are sent whole before an answer is read: receives find no buffer, and connections with too
+    // much unsent are made to wait.
+    @Test func aPoolOfFourSmallBuffersServesSixteenConnections() throws {
+        let server = try Program("echo", ["serve", "--buffers", "4", "--buffer", "512"])
+        let port = try portNumber(in: server.firstLine())
+        let load = try run(
+            "echo", "load", "--port", port, "--connections", "16", "--requests", "20", "--size", "100000", "--patience", "20")
+        #expect(load.status == 0)
+        #expect(load.errors == "")
+        #expect(String(decoding: load.output, as: UTF8.self).contains("Verified: all 32000000 bytes"))
+
+        server.terminate()
+        let outcome = try server.outcome()
+        #expect(outcome.status == 0)
+        #expect(outcome.errors == "")
+        let exhaustions = String(decoding: outcome.output, as: UTF8.self).firstMatch(of: /(\d+) that found no buffer/)
+        #expect(try #require(exhaustions.flatMap { Int($0.output.1) }) > 0)
+    }
+
+    // The clients are gone while the server has much to send to them, and goes on receiving.
+    @Test func clientsThatVanishLeaveTheirSlotsAndBuffers() throws {
+        let server = try Program("echo", ["serve", "--connections", "10", "--buffers", "16", "--buffer", "4096"])
+        let port = try #require(UInt16(portNumber(in: server.firstLine())))
+        for _ in 0..<10 { _ = try clientThatReadsNothing(of: .ipv4Loopback(port: port)) }
+        // Until the server has seen the last of them go, one or the other is turned away.
+        let deadline = ContinuousClock.now + .seconds(20)
+        var isServed = false
+        while !isServed && .now < deadline {
+            isServed = try run("echo", "load", "--port", String(port), "--connections", "10", "--requests", "100").status == 0
+        }
+        #expect(isServed)
+        server.terminate()
+        let outcome = try server.outcome()
+        #expect(outcome.status == 0)
+        #expect(outcome.errors == "")
+    }
+
+    @Test func aClientThatReadsNothingLeavesBuffersToOthers() throws {
+        let server = try Program("echo", ["serve", "--buffers", "16", "--buffer", "4096"])
+        let port = try #require(UInt16(portNumber(in: server.firstLine())))
+        let silent = try clientThatReadsNothing(of: .ipv4Loopback(port: port))
+        let load = try run("echo", "load", "--port", String(port), "--connections", "10", "--requests", "100", "--patience", "20")
+        #expect(load.status == 0)
+        #expect(load.errors == "")
+        _ = consume silent
+        server.terminate()
+        #expect(try server.outcome().status == 0)
+    }
+
+    /// Connects to a server, and sends without reading an answer until nothing goes through any more.
+    private func clientThatReadsNothing(of address: SocketAddress) throws -> Descriptor {
+        var ring = try Ring<UInt8>(entries: 2)
+        let socket = try Descriptor.socket(.ipv4, .stream)
+        try ring.prepare(Connect(socket, to: address), tag: 0)
+        try ring.submit(waitingFor: 1)
+        _ = try ring.nextCompletion()?.take(Connect.self).result.get()
+        for _ in 0..<10_000 {
+            try ring.prepare(Send(socket, from: Buffer(copying: pattern(65_536)), flags: .doNotWait), tag: 0)
+            try ring.submit(waitingFor: 1)
+            guard case .success? = ring.nextCompletion()?.take(Send<Buffer>.self).result else { return socket }
+        }
+        Issue.record("The server takes everything without an answer being read.")
+        return socket
     }
 
     @Test(arguments: ["uring", "epoll"])
