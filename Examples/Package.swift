@@ -20,6 +20,7 @@ let package = Package(
         .executable(name: "copy", targets: ["Copy"]),
         .executable(name: "echo", targets: ["Echo"]),
         .executable(name: "file-pipeline", targets: ["FilePipeline"]),
+        .executable(name: "udp-relay", targets: ["UDPRelay"]),
     ],
     dependencies: [
         .package(name: "swift-uring", path: ".."),
@@ -33,6 +34,7 @@ let package = Package(
         .executableTarget(
             name: "Echo", dependencies: ["Support", "CEpollEcho", "CProcess", uring, system, argumentParser], swiftSettings: strict),
         .executableTarget(name: "FilePipeline", dependencies: ["Support", uring, system, argumentParser], swiftSettings: strict),
+        .executableTarget(name: "UDPRelay", dependencies: ["Support", uring, system, argumentParser], swiftSettings: strict),
         // The echo server to compare with, and what Swift cannot ask Linux for without unsafe code.
         .target(name: "CEpollEcho", cSettings: [.define("_GNU_SOURCE")]),
         .target(name: "CProcess", cSettings: [.define("_GNU_SOURCE")]),

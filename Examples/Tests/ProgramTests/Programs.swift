@@ -49,6 +49,24 @@ final class Program {
         process.terminate()
     }
 
+    /// Stops the program where it is, and returns when it stands still.
+    func suspend() throws {
+        guard process.suspend() else { throw CocoaError(.featureUnsupported) }
+        // The state of each thread comes behind its name in parentheses: proc(5).
+        let threads = URL(fileURLWithPath: "/proc/\(process.processIdentifier)/task")
+        for thread in try FileManager.default.contentsOfDirectory(atPath: threads.path) {
+            let deadline = ContinuousClock.now + .seconds(20)
+            while try !String(contentsOf: threads.appendingPathComponent("\(thread)/stat"), encoding: .utf8).contains(") T ") {
+                guard .now < deadline else { throw CocoaError(.featureUnsupported) }
+            }
+        }
+    }
+
+    /// Lets a suspended program go on.
+    func resume() {
+        _ = process.resume()
+    }
+
     /// Waits for the end of the program, and gives the rest of its output.
     func outcome() throws -> Outcome {
         let bytes = try output.fileHandleForReading.readToEnd() ?? Data()
