@@ -66,6 +66,8 @@ client: liburing ## Build and run a package that uses URing with a user's settin
 	swift build --package-path Tests/ClientPackage
 	swift run --package-path Tests/ClientPackage --skip-build ReadmeProgram
 	swift run --package-path Tests/ClientPackage --skip-build PoolProgram
+	swift run --package-path Tests/ClientPackage --skip-build FileTableProgram
+	swift run --package-path Tests/ClientPackage --skip-build MultishotProgram
 	swift run --package-path Tests/ClientPackage --skip-build CustomOperation
 
 .PHONY: examples

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# Checks that the programs in the README and in an article are those that are built, that every link between the documents leads somewhere, and that every test
-# and case which Docs/Safety.md or a case of Tests/Sabotage names is there.
+# Checks that the programs in the README and in articles are those that are built, that every link between the documents leads somewhere,
+# and that every test and case which Docs/Safety.md or a case of Tests/Sabotage names is there.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -17,6 +17,8 @@ check_program() {
 }
 check_program README.md ReadmeProgram
 check_program Sources/URing/URing.docc/UsingProvidedBuffers.md PoolProgram
+check_program Sources/URing/URing.docc/UsingRegisteredFiles.md FileTableProgram
+check_program Sources/URing/URing.docc/UsingMultishotOperations.md MultishotProgram
 
 failed=0
 for document in *.md Docs/*.md; do

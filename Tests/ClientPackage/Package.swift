@@ -28,6 +28,16 @@ let package = Package(
             swiftSettings: strict
         ),
         .executableTarget(
+            name: "FileTableProgram",
+            dependencies: [.product(name: "URing", package: "swift-uring")],
+            swiftSettings: strict
+        ),
+        .executableTarget(
+            name: "MultishotProgram",
+            dependencies: [.product(name: "URing", package: "swift-uring")],
+            swiftSettings: strict
+        ),
+        .executableTarget(
             name: "CustomOperation",
             dependencies: [
                 .product(name: "URing", package: "swift-uring"),
