@@ -35,17 +35,17 @@ slopes() {
         END { print slope["allocations"], slope["retains"], slope["releases"] }' "$work/small" "$work/large"
 }
 
-printf '%-10s %12s %9s %9s   per operation\n' case allocations retains releases
+printf '%-14s %12s %9s %9s   per operation\n' case allocations retains releases
 failed=0
 # The control makes, retains and releases an object per operation: it proves that the shim sees what it is to count.
-for case in control nop sleep limited read read-again read-fixed read-pool echo bundle message queue; do
+for case in control nop sleep limited read read-again read-fixed read-pool send-zero-copy send-in-group echo bundle message queue; do
     result=$(slopes "$case")
     read -r allocations retains releases <<<"$result"
     awk -v case="$case" -v a="$allocations" -v t="$retains" -v e="$releases" '
         function zero(x) { return x < 0.0001 && x > -0.0001 }
         BEGIN {
             bad = case == "control" ? a < 1 || t < 1 || e < 1 : !zero(a) || !zero(t) || !zero(e)
-            printf "%-10s %12.4f %9.4f %9.4f   %s%s\n", case, a, t, e,
+            printf "%-14s %12.4f %9.4f %9.4f   %s%s\n", case, a, t, e,
                 case == "control" ? "at least 1 of each" : "0 of each", bad ? ": WRONG" : ""
             exit bad
         }' || failed=1

@@ -14,3 +14,8 @@ func sync(_ ring: inout Ring<Int>, _ file: borrowing Descriptor) throws {
 func poll(_ ring: inout Ring<Int>, _ file: borrowing Descriptor) throws {
     try ring.prepareSkippingSuccess(PollMultishot(file, for: .input))  // error: requires that 'PollMultishot' conform to
 }
+
+func send(_ ring: inout Ring<Int>, _ socket: borrowing Descriptor) throws {
+    let send = SendZeroCopy(socket, from: Buffer(copying: [1]))
+    try ring.prepareSkippingSuccess(send)  // error: requires that 'SendZeroCopy<Buffer>' conform to
+}

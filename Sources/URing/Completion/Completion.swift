@@ -15,9 +15,10 @@ public struct Completion<Tag: BitwiseCopyable>: ~Copyable {
     @usableFromInline var core: CompletionCore
 
     @inlinable @inline(__always)
-    init(tag: Tag, core: consuming CompletionCore) {
-        self.tag = tag
-        self.core = core
+    init(_ completion: SettledCompletion, of table: InFlightTable) {
+        // SAFETY: `insert` stored a tag of this type there, and the slot stays in use while a completion of it exists.
+        tag = unsafe (completion.slot.base + SlotLayout.tagOffset(Tag.self)).assumingMemoryBound(to: Tag.self).pointee
+        core = CompletionCore(slot: completion.slot, table: table, entry: completion.entry)
     }
 
     /// What the kernel said.

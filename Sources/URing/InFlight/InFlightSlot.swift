@@ -22,6 +22,9 @@ enum SlotLayout {
     /// Room every slot has for an operation and its kernel data.
     @inlinable static var minimumPayloadByteCount: Int { 80 }
 
+    /// Where the tag lies, after what its alignment may need.
+    static var tagAreaOffset: Int { MemoryLayout<SlotHeader>.size }
+
     @inlinable @inline(__always)
     static func tagOffset<Tag: BitwiseCopyable>(_: Tag.Type) -> Int {
         alignedUp(MemoryLayout<SlotHeader>.size, to: MemoryLayout<Tag>.alignment)
@@ -58,7 +61,7 @@ enum SlotLayout {
     }
 }
 
-/// Where an operation and its kernel data lie inside a payload, and whether they need a box of their own.
+/// Where an operation, its kernel data and its tracking lie inside a payload, and whether they need a box of their own.
 @usableFromInline
 enum PayloadLayout {
     @inlinable @inline(__always)
@@ -66,9 +69,16 @@ enum PayloadLayout {
         SlotLayout.alignedUp(MemoryLayout<Op>.size, to: MemoryLayout<Op.KernelData>.alignment)
     }
 
+    /// Where a tracked operation has what the table knows of it.
+    @inlinable @inline(__always)
+    static func trackingOffset<Op: Operation & ~Copyable>(_: Op.Type) -> Int {
+        SlotLayout.alignedUp(kernelDataOffset(Op.self) + MemoryLayout<Op.KernelData>.size, to: MemoryLayout<Tracking>.alignment)
+    }
+
     @inlinable @inline(__always)
     static func byteCount<Op: Operation & ~Copyable>(_: Op.Type) -> Int {
-        kernelDataOffset(Op.self) + MemoryLayout<Op.KernelData>.size
+        Op.routing == .direct
+            ? kernelDataOffset(Op.self) + MemoryLayout<Op.KernelData>.size : trackingOffset(Op.self) + MemoryLayout<Tracking>.size
     }
 
     @inlinable @inline(__always)

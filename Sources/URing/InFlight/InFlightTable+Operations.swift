@@ -143,7 +143,7 @@ extension InFlightTable {
     /// Drops the operation, if it is one, of an entry that was taken back before the kernel had seen it.
     func discardWithdrawn(_ userData: UInt64) {
         switch UserData.kind(of: userData) {
-        case .operation, .linkedOperation:
+        case .operation, .linkedOperation, .trackedOperation:
             if let slot = slot(for: UserData.sameSlot(as: userData, kind: .operation)) { discard(slot) }
         case .ringInternal, .release, .linkedTimeout, .unreported, .foreign:
             break
@@ -165,6 +165,7 @@ extension Operation where Self: ~Copyable {
     static func destroy(in slot: Slot, of table: InFlightTable, payloadOffset: Int) {
         let capacity = SlotLayout.capacity(payloadOffset: payloadOffset)
         let payload = unsafe table.payload(Self.self, of: slot, offset: payloadOffset, capacity: capacity)
+        if routing != .direct { unsafe tracking(in: slot, of: table, payloadOffset: payloadOffset).pointee.withdraw(slot, from: table) }
         unsafe payload.assumingMemoryBound(to: Self.self).deinitialize(count: 1)
         if PayloadLayout.isBoxed(Self.self, capacity: capacity) {
             unsafe table.freeBox(payload, byteCount: PayloadLayout.byteCount(Self.self), alignment: table.boxAlignment(Self.self))

@@ -27,6 +27,8 @@ struct InFlightTable: BitwiseCopyable {
         @usableFromInline var orphanCount: Int
         /// User data that named nothing (any more).
         @usableFromInline var staleCount: UInt64
+        /// Zero-copy sends whose result was read from the queue, and whose notification was not.
+        var outstandingNotifications: Int
         /// The process-wide number of the ring, which its tokens carry.
         @usableFromInline let identity: UInt32
         /// Where every slot's generation starts.
@@ -64,7 +66,8 @@ struct InFlightTable: BitwiseCopyable {
             to: State(
                 firstFree: nil, slots: slots.baseAddress, offsetMask: UserData.offsetMask(tableByteCount: slots.count),
                 reservedByteCount: slots.count, usedByteCount: 0, slotByteCount: slotByteCount, payloadOffset: payloadOffset,
-                orphanCount: 0, staleCount: 0, identity: identity, firstGeneration: firstGeneration, isOrphaned: false, boxes: BoxPool()))
+                orphanCount: 0, staleCount: 0, outstandingNotifications: 0, identity: identity, firstGeneration: firstGeneration,
+                isOrphaned: false, boxes: BoxPool()))
     }
 
     /// Reserves addresses for slots: as many as the process may have, up to the maximum.
@@ -186,6 +189,8 @@ extension InFlightTable {
     }
 
     @usableFromInline var staleCount: UInt64 { unsafe state.pointee.staleCount }
+
+    @usableFromInline var outstandingNotifications: Int { unsafe state.pointee.outstandingNotifications }
 
     /// Counts user data that named nothing.
     func noteStale() { unsafe state.pointee.staleCount += 1 }

@@ -23,6 +23,8 @@ enum UserData {
         case linkedOperation = 5
         /// An entry that gives no completion when it succeeds.
         case unreported = 6
+        /// A tracked operation in the in-flight table, whose completions the ring looks at before the caller does.
+        case trackedOperation = 7
         /// User data that URing did not make.
         case foreign = 15
     }
@@ -39,7 +41,7 @@ enum UserData {
     static func kind(of userData: UInt64) -> Kind {
         guard let kind = Kind(rawValue: userData & kindMask) else { return .foreign }
         switch kind {
-        case .operation, .linkedOperation, .linkedTimeout: return kind
+        case .operation, .linkedOperation, .trackedOperation, .linkedTimeout: return kind
         // The others name no slot, so that there is one value of each, or two.
         case .release: return userData == bufferRelease || userData == fileRelease ? kind : .foreign
         case .ringInternal, .unreported, .foreign: return userData == kind.rawValue ? kind : .foreign

@@ -169,20 +169,12 @@ public struct Ring<Tag: BitwiseCopyable>: ~Copyable {
             } else if core.consumeUnusual(entry) {
                 continue
             }
-            guard let slot = core.table.slot(for: entry.user_data) else {
-                guard let settled = core.settle(entry) else { continue }
-                return completion(of: settled.slot, entry: settled.entry)
+            let said = CompletionEntry(result: entry.res, flags: CompletionFlags(rawValue: entry.flags))
+            if let slot = core.table.slot(for: entry.user_data) {
+                return Completion(SettledCompletion(slot: slot, entry: said), of: core.table)
             }
-            return completion(
-                of: slot, entry: CompletionEntry(result: entry.res, flags: CompletionFlags(rawValue: entry.flags)))
+            if let settled = core.settle(entry) { return Completion(settled, of: core.table) }
         }
-    }
-
-    @inlinable @inline(__always)
-    func completion(of slot: Slot, entry: CompletionEntry) -> Completion<Tag> {
-        // SAFETY: the operation was prepared with a tag of this ring's type.
-        let tag = unsafe (slot.base + SlotLayout.tagOffset(Tag.self)).assumingMemoryBound(to: Tag.self).pointee
-        return Completion(tag: tag, core: CompletionCore(slot: slot, table: core.table, entry: entry))
     }
 
     /// How many completions can be had without a system call.
@@ -194,18 +186,23 @@ extension RingCore {
     ///
     /// - Precondition: The queue is not full.
     @inlinable @inline(__always)
-    mutating func enqueue<Op: Operation & ~Copyable>(_: Op.Type, in slot: Slot, payloadOffset: Int) -> Token<Op> {
-        let prepared = write(Op.self, in: slot, payloadOffset: payloadOffset)
-        unsafe prepared.entry.pointee.user_data = prepared.userData
+    mutating func enqueue<Op: Operation & ~Copyable>(
+        _: Op.Type, in slot: Slot, payloadOffset: Int, tracking: Tracking = Tracking()
+    ) -> Token<Op> {
+        let prepared = write(Op.self, in: slot, payloadOffset: payloadOffset, tracking: tracking)
+        let userData = prepared.unlinkedUserData
+        unsafe prepared.entry.pointee.user_data = userData
         submissions.tail &+= 1
-        return Token(any: AnyToken(userData: prepared.userData, ringIdentity: table.identity))
+        return Token(any: AnyToken(userData: userData, ringIdentity: table.identity))
     }
 
     /// Writes the entry of an operation that lies in its slot at the tail, which stays where it is; the user data is still missing.
     ///
     /// - Precondition: The queue is not full.
     @inlinable @inline(__always)
-    func write<Op: Operation & ~Copyable>(_: Op.Type, in slot: Slot, payloadOffset: Int) -> PreparedEntry {
+    func write<Op: Operation & ~Copyable>(
+        _: Op.Type, in slot: Slot, payloadOffset: Int, tracking: Tracking = Tracking()
+    ) -> PreparedEntry {
         // SAFETY: the entry is behind the published tail. The operation has its final address, and stays there until its
         // last completion is taken.
         let entry = unsafe submissions.nextEntry()
@@ -214,7 +211,10 @@ extension RingCore {
         let kernelData = unsafe (payload + PayloadLayout.kernelDataOffset(Op.self)).assumingMemoryBound(to: Op.KernelData.self)
         unsafe payload.assumingMemoryBound(to: Op.self).pointee.encode(
             into: SubmissionEntry(entry, ringIdentity: table.identity), kernelData: kernelData)
-        return unsafe PreparedEntry(entry: entry, userData: slot.header.pointee.userData)
+        if Op.routing != .direct {
+            unsafe (payload + PayloadLayout.trackingOffset(Op.self)).initializeMemory(as: Tracking.self, to: tracking)
+        }
+        return unsafe PreparedEntry(entry: entry, userData: slot.header.pointee.userData, isTracked: Op.routing != .direct)
     }
 
     /// Takes an entry with flags that most do not have from the queue: with more to come, larger than others, or a filler.

@@ -95,7 +95,7 @@ public struct RingLeftovers: Sendable, Hashable {
         case .linkedTimeout: if !endTimeout(userData) { companions.surplusCount -= 1 }
         case .ringInternal: companions.surplusCount -= 1
         case .unreported: completions.extraCount &+= 1
-        case .operation, .linkedOperation, .release, .foreign: break
+        case .operation, .linkedOperation, .trackedOperation, .release, .foreign: break
         }
     }
 
@@ -137,7 +137,7 @@ public struct RingLeftovers: Sendable, Hashable {
     private mutating func reapReady() {
         while let entry = completions.next() {
             switch UserData.kind(of: entry.user_data) {
-            case .operation, .linkedOperation: disposeOfOperation(entry)
+            case .operation, .linkedOperation, .trackedOperation: disposeOfOperation(entry)
             case .linkedTimeout: if !endTimeout(entry.user_data) { completions.extraCount &+= 1 }
             case .ringInternal: companions.surplusCount -= 1
             case .unreported, .release, .foreign: completions.extraCount &+= 1
@@ -155,10 +155,10 @@ public struct RingLeftovers: Sendable, Hashable {
         if completion.flags.contains(.more) {
             completions.extraCount &+= 1
             table.beginEvent(of: slot)
-        } else if userData != entry.user_data && companions.keep(completion, of: userData) {
+        } else if UserData.kind(of: entry.user_data) == .linkedOperation && companions.keep(completion, of: userData) {
             return
         }
-        table.dispose(of: slot, entry: completion)
+        disposeUnlessKept(SettledCompletion(slot: slot, entry: completion))
     }
 
     /// Disposes of the operation with its timeout, if it was done before.
@@ -167,8 +167,15 @@ public struct RingLeftovers: Sendable, Hashable {
     private mutating func endTimeout(_ userData: UInt64) -> Bool {
         let operation = UserData.sameSlot(as: userData, kind: .operation)
         guard let slot = table.slot(for: operation) else { return false }
-        if let entry = companions.endTimeout(of: operation, timedOut: false) { table.dispose(of: slot, entry: entry) }
+        if let entry = companions.endTimeout(of: operation, timedOut: false) {
+            disposeUnlessKept(SettledCompletion(slot: slot, entry: entry))
+        }
         return true
+    }
+
+    /// Disposes of a completion, unless a notification group keeps it.
+    private func disposeUnlessKept(_ completion: SettledCompletion) {
+        if let completion = table.track(completion) { table.dispose(of: completion.slot, entry: completion.entry) }
     }
 
     private var inFlightCount: Int { submissions.inFlightCount(completions) }

@@ -24,6 +24,9 @@ public protocol Operation: ~Copyable {
     /// The first Linux version that has the operation.
     static var minimumKernel: KernelVersion { get }
 
+    /// What the ring does with the completions before the caller gets them, always the same; ``CompletionRouting/direct`` by default.
+    static var routing: CompletionRouting { get }
+
     /// Fills in the submission queue entry.
     ///
     /// The entry is all zeros but for its user data. The operation lies where it stays until its last completion, so pointers
@@ -42,6 +45,22 @@ public protocol Operation: ~Copyable {
     ///   descriptor. Only the entry that the kernel gave for this operation is true, and only once. An implementation whose result
     ///   is harmless need not be marked.
     @unsafe mutating func complete(_ completion: CompletionEntry, kernelData: borrowing KernelData) -> Result<Success, Errno>
+}
+
+extension Operation where Self: ~Copyable {
+    /// The caller gets each completion as it comes.
+    @inlinable public static var routing: CompletionRouting { .direct }
+}
+
+/// What a ring does with an operation's completions before the caller gets them.
+@frozen
+public enum CompletionRouting: Sendable, Hashable {
+    /// Each goes to the caller as it comes.
+    case direct
+    /// The ring counts results and notifications, and a ``NotificationGroup`` may keep the last completion.
+    case tracked
+    /// As ``tracked``, and the caller gets the last completion only: the results of the others are made and released.
+    case merged
 }
 
 /// An operation that may be a member of a ``Chain``, or have a ``LinkedTimeout``: a ``SingleShotOperation`` or a ``ZeroCopyOperation``.

@@ -13,11 +13,19 @@ struct PreparedEntry: BitwiseCopyable {
     @usableFromInline let entry: UnsafeMutablePointer<curing_sqe>
     /// The user data of the slot.
     @usableFromInline let userData: UInt64
+    @usableFromInline let isTracked: Bool
 
     @inlinable @inline(__always)
-    init(entry: UnsafeMutablePointer<curing_sqe>, userData: UInt64) {
+    init(entry: UnsafeMutablePointer<curing_sqe>, userData: UInt64, isTracked: Bool) {
         unsafe self.entry = unsafe entry
         self.userData = userData
+        self.isTracked = isTracked
+    }
+
+    /// The user data of the entry, unless it is linked to others.
+    @inlinable @inline(__always)
+    var unlinkedUserData: UInt64 {
+        isTracked ? UserData.sameSlot(as: userData, kind: .trackedOperation) : userData
     }
 }
 
@@ -40,10 +48,11 @@ extension RingCore {
     /// Makes an entry part of the queue.
     @usableFromInline
     mutating func add(_ prepared: PreparedEntry, options: PrepareOptions) -> AnyToken {
-        unsafe prepared.entry.pointee.user_data = prepared.userData
+        let userData = prepared.unlinkedUserData
+        unsafe prepared.entry.pointee.user_data = userData
         prepared.apply(options)
         submissions.tail &+= 1
-        return AnyToken(userData: prepared.userData, ringIdentity: table.identity)
+        return AnyToken(userData: userData, ringIdentity: table.identity)
     }
 
     /// Makes an entry that is linked to others part of the queue, and behind it that of its timeout.

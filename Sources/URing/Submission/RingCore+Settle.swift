@@ -6,11 +6,17 @@ import SystemPackage
 
 // Completions whose user data is not that of a plain operation.
 
-/// A completion of an operation that is linked, as it is told to the caller.
+/// A completion of an operation in the table, as it is told to the caller.
 @usableFromInline
 struct SettledCompletion: BitwiseCopyable {
     @usableFromInline let slot: Slot
     @usableFromInline let entry: CompletionEntry
+
+    @inlinable @inline(__always)
+    init(slot: Slot, entry: CompletionEntry) {
+        self.slot = slot
+        self.entry = entry
+    }
 }
 
 extension RingCore {
@@ -24,9 +30,11 @@ extension RingCore {
     mutating func settle(_ entry: curing_cqe) -> SettledCompletion? {
         switch UserData.kind(of: entry.user_data) {
         case .linkedOperation:
-            return settleOperation(entry)
+            return settleOperation(entry).flatMap { table.track($0) }
         case .linkedTimeout:
-            return settleTimeout(entry)
+            return settleTimeout(entry).flatMap { table.track($0) }
+        case .trackedOperation:
+            return settleTracked(entry).flatMap { table.track($0) }
         case .ringInternal:
             companions.surplusCount -= 1
         case .unreported:
@@ -47,13 +55,30 @@ extension RingCore {
         return nil
     }
 
+    private mutating func settleTracked(_ completion: curing_cqe) -> SettledCompletion? {
+        guard let slot = slotOrStale(for: completion) else { return nil }
+        let entry = CompletionEntry(completion)
+        if entry.flags.contains(.more) { beginEvent(of: slot) }
+        return SettledCompletion(slot: slot, entry: entry)
+    }
+
+    /// The slot of an operation that is linked or tracked; a completion of one that has ended is counted.
+    private mutating func slotOrStale(for completion: curing_cqe) -> Slot? {
+        if let slot = table.slot(for: UserData.sameSlot(as: completion.user_data, kind: .operation)) { return slot }
+        completions.extraCount &+= 1
+        table.noteStale()
+        return nil
+    }
+
+    /// Counts a completion with more to come.
+    private mutating func beginEvent(of slot: Slot) {
+        completions.extraCount &+= 1
+        table.beginEvent(of: slot)
+    }
+
     private mutating func settleOperation(_ completion: curing_cqe) -> SettledCompletion? {
         let userData = UserData.sameSlot(as: completion.user_data, kind: .operation)
-        guard let slot = table.slot(for: userData) else {
-            completions.extraCount &+= 1
-            table.noteStale()
-            return nil
-        }
+        guard let slot = slotOrStale(for: completion) else { return nil }
         // SAFETY: the user data says that the operation has a companion, and the slot that it is still in flight.
         let companion = unsafe companions[userData]
         var entry = CompletionEntry(completion)
@@ -62,8 +87,7 @@ extension RingCore {
             if unsafe entry.errno == .canceled && companion.pointee.isCutOff { entry = entry.noting(.cancelledByLink) }
         }
         if entry.flags.contains(.more) {
-            completions.extraCount &+= 1
-            table.beginEvent(of: slot)
+            beginEvent(of: slot)
         } else if companions.keep(entry, of: userData) {
             return nil
         }

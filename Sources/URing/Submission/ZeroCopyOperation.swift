@@ -11,7 +11,7 @@ import SystemPackage
 /// fails has both completions too, unless the kernel refused it before it looked at the socket: then there is only the last one.
 ///
 /// ``Completion/event(_:)`` gives the result as ``Event/more(_:)`` and the operation as ``Event/finished(_:)``, with its ``usage`` and the
-/// result once more.
+/// result once more. ``MergedNotification`` makes one completion of the two, and a ``NotificationGroup`` one of the notifications of many.
 public protocol ZeroCopyOperation: RepeatingOperation, LinkableOperation, ~Copyable where Success == Int {
     /// What the completions have said so far.
     var record: ZeroCopyRecord { get }
@@ -23,6 +23,9 @@ extension ZeroCopyOperation where Self: ~Copyable {
     /// Nothing when it was not asked to report that, or when it failed before the kernel had taken the memory.
     @inlinable
     public var usage: ZeroCopyUsage? { record.usage }
+
+    /// The ring counts results and notifications, and a group may keep the notification.
+    @inlinable public static var routing: CompletionRouting { .tracked }
 }
 
 /// What became of the memory of a zero-copy send, as far as the kernel knows.

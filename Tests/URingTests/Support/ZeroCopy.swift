@@ -68,7 +68,7 @@ struct RefusedSend: ZeroCopyOperation, ~Copyable {
     }
 
     var base: SendZeroCopy<CountedMemory>
-    var reason = Reason.notificationUserData
+    var reason = Reason.skippedCompletion
 
     var record: ZeroCopyRecord { base.record }
 

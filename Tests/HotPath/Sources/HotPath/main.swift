@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The measured loops: batches of 32, one system call each.
-// Usage: hot-path control|nop|sleep|limited|echo|bundle|message|queue <count> | hot-path read|read-again|read-fixed|read-pool <count> <file of at least 128 KiB>
+// Usage: hot-path control|nop|sleep|limited|echo|bundle|message|queue|send-zero-copy|send-in-group <count>
+//        hot-path read|read-again|read-fixed|read-pool <count> <file of at least 128 KiB>
 
 import SystemPackage
 import URing
@@ -297,6 +298,81 @@ func message(count: Int) throws -> Int {
     return sum
 }
 
+/// A socket that sends datagrams to itself, and drops those that it has no room for.
+func socketToItself() throws -> Descriptor {
+    var ring = try Ring<UInt64>(entries: 1)
+    let socket = try Descriptor.socket(.ipv4, .datagram)
+    try socket.bind(to: .ipv4Loopback(port: 0))
+    try ring.prepare(Connect(socket, to: socket.localAddress()), tag: 0)
+    try ring.submit(waitingFor: 1)
+    try ring.nextCompletion()?.take(Connect.self).result.get()
+    return socket
+}
+
+/// Sends without copying, and prepares every send once more when its memory is back.
+func sendZeroCopy(count: Int) throws -> Int {
+    var ring = try Ring<UInt64>(entries: batch)
+    let socket = try socketToItself()
+    for slot in 0..<batch { try ring.prepare(SendZeroCopy(socket, from: Buffer(copying: [1, 2, 3, 4])), tag: UInt64(slot)) }
+    var sum = 0
+    var remaining = count - batch
+    while ring.inFlightCount > 0 {
+        try ring.submit(waitingFor: 1)
+        while let completion = ring.nextCompletion() {
+            let slot = completion.tag
+            switch completion.event(SendZeroCopy<Buffer>.self) {
+            // The datagram before it may have been refused, as there is nobody who receives.
+            case .more(let result): if case .success(let sent) = result { sum &+= sent }
+            case .finished(let completed):
+                guard remaining > 0 else { break }
+                remaining -= 1
+                try ring.prepare(completed.operation, tag: slot)
+            }
+        }
+    }
+    return sum
+}
+
+/// Sends without copying in a group, and prepares all of its sends once more when their memory is back.
+func sendInGroup(count: Int) throws -> Int {
+    var ring = try Ring<UInt64>(entries: batch + 1)
+    let socket = try socketToItself()
+    var group = ring.makeNotificationGroup(minimumCapacity: batch)
+    for slot in 1...batch {
+        try ring.prepare(SendZeroCopy(socket, from: Buffer(copying: [1, 2, 3, 4])), tag: UInt64(slot), in: group)
+    }
+    var sum = 0
+    var remaining = count - batch
+    while true {
+        try ring.flush(group, tag: 0)
+        let isLast = remaining <= 0
+        var isFlushed = false
+        var flushed: NotificationGroup<UInt64>?
+        while !isFlushed {
+            try ring.submit(waitingFor: 1)
+            while let completion = ring.nextCompletion() {
+                if completion.tag == 0 {
+                    flushed = completion.take(FlushNotifications<UInt64>.self).operation.group
+                    isFlushed = true
+                } else if case .more(.success(let sent)) = completion.event(SendZeroCopy<Buffer>.self) {
+                    sum &+= sent
+                }
+            }
+        }
+        guard let next = flushed.take() else { return sum }
+        group = next
+        if isLast { return sum }
+        remaining -= batch
+        for _ in 0..<batch {
+            guard let completion = group.nextCompletion() else { break }
+            let slot = completion.tag
+            if case .finished(let completed) = completion.event(SendZeroCopy<Buffer>.self) {
+                try ring.prepare(completed.operation, tag: slot, in: group)
+            }
+        }
+    }
+}
+
 let arguments = Array(CommandLine.arguments.dropFirst())
 switch (arguments.first, arguments.dropFirst().first.flatMap { Int($0) }) {
 case ("control", let count?): print(control(count: count))
@@ -307,12 +383,14 @@ case ("echo", let count?): print(try echo(count: count))
 case ("bundle", let count?): print(try bundle(count: count))
 case ("message", let count?): print(try message(count: count))
 case ("queue", let count?): print(try queue(count: count))
+case ("send-zero-copy", let count?): print(try sendZeroCopy(count: count))
+case ("send-in-group", let count?): print(try sendInGroup(count: count))
 case ("read", let count?) where arguments.count == 3: print(try read(count: count, path: FilePath(arguments[2])))
 case ("read-again", let count?) where arguments.count == 3: print(try readAgain(count: count, path: FilePath(arguments[2])))
 case ("read-fixed", let count?) where arguments.count == 3: print(try readFixed(count: count, path: FilePath(arguments[2])))
 case ("read-pool", let count?) where arguments.count == 3: print(try readPool(count: count, path: FilePath(arguments[2])))
 default:
     fatalError(
-        "usage: hot-path control|nop|sleep|limited|echo|bundle|message|queue <count> | hot-path read|read-again|read-fixed|read-pool <count> <file>"
-    )
+        "usage: hot-path control|nop|sleep|limited|echo|bundle|message|queue|send-zero-copy|send-in-group <count>"
+            + ", or read|read-again|read-fixed|read-pool <count> <file>")
 }
