@@ -21,6 +21,7 @@ let package = Package(
         .executable(name: "echo", targets: ["Echo"]),
         .executable(name: "file-pipeline", targets: ["FilePipeline"]),
         .executable(name: "udp-relay", targets: ["UDPRelay"]),
+        .executable(name: "transmit", targets: ["Transmit"]),
     ],
     dependencies: [
         .package(name: "swift-uring", path: ".."),
@@ -35,6 +36,8 @@ let package = Package(
             name: "Echo", dependencies: ["Support", "CEpollEcho", "CProcess", uring, system, argumentParser], swiftSettings: strict),
         .executableTarget(name: "FilePipeline", dependencies: ["Support", uring, system, argumentParser], swiftSettings: strict),
         .executableTarget(name: "UDPRelay", dependencies: ["Support", uring, system, argumentParser], swiftSettings: strict),
+        .executableTarget(
+            name: "Transmit", dependencies: ["Support", "CProcess", uring, system, argumentParser], swiftSettings: strict),
         // The echo server to compare with, and what Swift cannot ask Linux for without unsafe code.
         .target(name: "CEpollEcho", cSettings: [.define("_GNU_SOURCE")]),
         .target(name: "CProcess", cSettings: [.define("_GNU_SOURCE")]),

@@ -27,3 +27,9 @@ process_time process_used_time(void) {
     getrusage(RUSAGE_SELF, &usage);
     return (process_time){ .user = microseconds(usage.ru_utime), .system = microseconds(usage.ru_stime) };
 }
+
+long long process_voluntary_switches(void) {
+    struct rusage usage = {0};
+    getrusage(RUSAGE_SELF, &usage);
+    return usage.ru_nvcsw;
+}

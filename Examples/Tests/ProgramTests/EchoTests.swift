@@ -110,8 +110,4 @@ import URing
         #expect(load.status == 1)
         #expect(load.errors.contains("Cannot connect to 127.0.0.1:1: Connection refused"))
     }
-
-    private func portNumber(in line: String) throws -> String {
-        try #require(line.split(separator: " ").compactMap { $0.split(separator: ":").last }.first { Int($0) != nil }).description
-    }
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Foundation
+import Testing
 
 /// What a program did.
 struct Outcome {
@@ -79,6 +80,11 @@ final class Program {
 /// Runs a program to its end.
 func run(_ name: String, _ arguments: String..., input: Data? = nil) throws -> Outcome {
     try Program(name, arguments, input: input).outcome()
+}
+
+/// The port in a line that says where a program listens.
+func portNumber(in line: String) throws -> String {
+    try #require(line.split(separator: " ").compactMap { $0.split(separator: ":").last }.first { Int($0) != nil }).description
 }
 
 /// A directory of the test's own that goes with it.

@@ -18,5 +18,7 @@ typedef struct process_time {
 /// The processor time that the process has used, io_uring's worker threads included.
 process_time process_used_time(void);
 
+/// How often the process's threads have given up the processor to wait for something.
+long long process_voluntary_switches(void);
 
 #endif

@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import ArgumentParser
+import Support
+import SystemPackage
+import URing
+
+/// The command that sends.
+struct SendRecords: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "send",
+        abstract: "Send records in each of three ways, and compare them.",
+        discussion: """
+            Each connection has one send in flight, so that its records stay in order, and all sends take their memory from one pool.
+            "lazy" waits for results only and takes memory back when it is there; "waiting" waits for the notifications of each batch \
+            before it goes on; "copying" is a plain send. All three run in turn, several times, over new connections. The receiver \
+            verifies every byte and says how many records came; a wrong number ends the program with exit status 1. "copied" is what the \
+            kernel says of the bytes: to the same machine, it copies all of them in any case.
+            """)
+
+    @Option(help: ArgumentHelp("The IPv4 or IPv6 address of the receiver.", valueName: "ip"))
+    var address = "127.0.0.1"
+
+    @Option(help: ArgumentHelp("The port of the receiver.", valueName: "number"))
+    var port: UInt16
+
+    @Option(name: .customLong("size"), help: ArgumentHelp("How large a record is; as the receiver's.", valueName: "bytes"))
+    var byteCount = 1400
+
+    @Option(help: ArgumentHelp("How many connections to make.", valueName: "count"))
+    var connections = 16
+
+    @Option(help: ArgumentHelp("How many buffers there are.", valueName: "count"))
+    var buffers = 1024
+
+    @Option(help: ArgumentHelp("How many records each way sends in a round.", valueName: "count"))
+    var records = 200_000
+
+    @Option(help: ArgumentHelp("How many rounds there are.", valueName: "count"))
+    var rounds = 3
+
+    @Flag(help: "Fail unless lazy sends twice as many records per second as waiting, with a twentieth of the context switches.")
+    var check = false
+
+    func validate() throws {
+        try ValidationError.check(port, in: 1...UInt16.max, "--port")
+        try ValidationError.check(byteCount, in: Record.headerByteCount...(1 << 30), "--size")
+        try ValidationError.check(connections, in: 1...1024, "--connections")
+        try ValidationError.check(buffers, in: connections...1024, "--buffers")
+        try ValidationError.check(records, in: 1...1_000_000_000, "--records")
+        try ValidationError.check(rounds, in: 1...1000, "--rounds")
+    }
+
+    func run() throws {
+        let receiver = try SocketAddress(ip: address, port: port)
+        var results = Way.allCases.map { Measurement(way: $0) }
+        for _ in 0..<rounds {
+            for index in results.indices {
+                var sender = try Sender(
+                    to: receiver, way: results[index].way, record: Record(byteCount: byteCount), connectionCount: connections,
+                    bufferCount: buffers)
+                results[index].add(try sender.run(recordCount: records))
+                try sender.end()
+            }
+        }
+        say(Measurement.header)
+        for result in results { say(result.row) }
+        try compare(results)
+    }
+
+    private func compare(_ results: [Measurement]) throws {
+        guard let lazy = results.first(where: { $0.way == .lazy }), let waiting = results.first(where: { $0.way == .waiting }) else {
+            return
+        }
+        let speed = lazy.recordsPerSecond / waiting.recordsPerSecond
+        let switches = waiting.switchesPerThousand / lazy.switchesPerThousand
+        say(
+            "lazy sends \(decimal(speed, places: 1)) times the records of waiting per second, with a \(decimal(switches, places: 0))th of "
+                + "the voluntary context switches.\n")
+        if check && (speed < 2 || switches < 20) { throw Failure("That is less than it should be.") }
+    }
+}
+
+/// How a sender gets its memory back.
+enum Way: String, CaseIterable {
+    case lazy
+    case waiting
+    case copying
+}
+
+/// What sending in one way took.
+struct Measurement {
+    let way: Way
+    private var recordCount = 0
+    private var elapsed = Duration.zero
+    private var processorTime = Duration.zero
+    private var switchCount = 0
+    private var copiedCount = 0
+    private var mostOutstanding = 0
+
+    init(way: Way) {
+        self.way = way
+    }
+
+    mutating func add(_ run: Sender.Run) {
+        recordCount += run.recordCount
+        elapsed += run.elapsed
+        processorTime += run.processorTime
+        switchCount += run.switchCount
+        copiedCount += run.copiedCount
+        mostOutstanding = max(mostOutstanding, run.mostOutstanding)
+    }
+
+    var recordsPerSecond: Double { Double(recordCount) / (elapsed / .seconds(1)) }
+
+    /// Voluntary context switches; one at least, to be divided by.
+    var switchesPerThousand: Double { Double(max(switchCount, 1)) * 1000 / Double(recordCount) }
+
+    static let header = "way       sends/s   CPU µs/send   voluntary switches/1000 sends   copied   most buffers out\n"
+
+    var row: String {
+        let columns = [
+            (way.rawValue, 7), (decimal(recordsPerSecond, places: 0), 10),
+            (decimal(processorTime / .microseconds(1) / Double(recordCount), places: 2), 14),
+            (decimal(switchesPerThousand, places: 2), 32), (decimal(100 * Double(copiedCount) / Double(recordCount), places: 0) + " %", 9),
+            (String(mostOutstanding), 19),
+        ]
+        let padded = columns.enumerated().map { index, column in
+            let padding = String(repeating: " ", count: max(column.1 - column.0.count, 0))
+            return index == 0 ? column.0 + padding : padding + column.0
+        }
+        return padded.joined() + "\n"
+    }
+}

@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Foundation
+import Testing
+
+@Suite(.serialized) struct TransmitTests {
+    /// Sends records, and expects that both ends are content.
+    private func transmit(
+        records: Int, byteCount: Int, _ options: String..., sourceLocation: SourceLocation = #_sourceLocation
+    ) throws -> [String: [String]] {
+        let receiver = try Program("transmit", ["receive", "--size", String(byteCount)])
+        let port = try portNumber(in: receiver.firstLine())
+        let sender = try Program(
+            "transmit",
+            ["send", "--port", port, "--size", String(byteCount), "--records", String(records), "--rounds", "1"] + options
+        ).outcome()
+        #expect(sender.status == 0 && sender.errors == "", sourceLocation: sourceLocation)
+        receiver.terminate()
+        let outcome = try receiver.outcome()
+        #expect(outcome.status == 0 && outcome.errors == "", sourceLocation: sourceLocation)
+        let verified = "Verified: all \(3 * records * byteCount) bytes of \(3 * records) records."
+        #expect(String(decoding: outcome.output, as: UTF8.self).contains(verified), sourceLocation: sourceLocation)
+        let lines = String(decoding: sender.output, as: UTF8.self).split(separator: "\n")
+        let rows = lines.map { $0.split(separator: " ").map(String.init) }
+        return Dictionary(rows.compactMap { row in row.first.map { ($0, row) } }, uniquingKeysWith: { first, _ in first })
+    }
+
+    @Test func everyByteArrivesAndLazySendingWaitsATwentiethAsOften() throws {
+        let rows = try transmit(records: 30_000, byteCount: 1400)
+        let lazy = try #require(rows["lazy"])
+        let waiting = try #require(rows["waiting"])
+        #expect(rows["copying"] != nil)
+        // Name, sends per second, processor time per send, and voluntary context switches per 1000 sends.
+        let lazySwitches = try #require(Double(lazy[3]))
+        let waitingSwitches = try #require(Double(waiting[3]))
+        #expect(waitingSwitches >= 20 * lazySwitches)
+        #expect(lazy[4] == "100" && waiting[4] == "100")
+    }
+
+    @Test(arguments: [8, 100_000]) func recordsOfOtherSizesArriveWhole(byteCount: Int) throws {
+        _ = try transmit(records: 500, byteCount: byteCount, "--connections", "3", "--buffers", "5")
+    }
+
+    @Test func aReceiverOfAnotherSizeSaysWhichByteIsWrong() throws {
+        let receiver = try Program("transmit", ["receive", "--size", "100"])
+        let port = try portNumber(in: receiver.firstLine())
+        let sender = try run("transmit", "send", "--port", port, "--size", "101", "--records", "100", "--rounds", "1", "--connections", "1")
+        #expect(sender.status == 1)
+        let outcome = try receiver.outcome()
+        #expect(outcome.status == 1 && outcome.errors.contains("Byte 100 of connection 0 is not as it was sent."))
+    }
+
+    @Test func sendingWithoutAReceiverSaysSo() throws {
+        let sender = try run("transmit", "send", "--port", "1")
+        #expect(sender.status == 1)
+        #expect(sender.errors.contains("Cannot connect to 127.0.0.1:1"))
+    }
+}
