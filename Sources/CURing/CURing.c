@@ -10,6 +10,7 @@
 #include <linux/falloc.h>
 #include <linux/fs.h>
 #include <linux/futex.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -940,6 +941,106 @@ int curing_ring_create(struct curing_ring *out, uint32_t entries, struct curing_
     return 0;
 }
 
+/// The smallest power of two that is not less.
+static uint32_t rounded_up(uint32_t count) {
+    uint32_t power = 1;
+    while (power < count)
+        power <<= 1;
+    return power;
+}
+
+/// Reserves addresses.
+static void *reserve(size_t size) {
+    return mmap(NULL, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+}
+
+/// Maps a part of the ring in place of a reservation of the same size. The kernel chooses other addresses (it refuses given ones).
+static char *map_for(void *reservation, size_t size, int fd, uint64_t offset) {
+    munmap(reservation, size);
+    return mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, fd, (off_t)offset);
+}
+
+int curing_ring_resize(struct curing_ring *ring, uint32_t sq_entries, uint32_t cq_entries, uint32_t sq_tail, bool keep_on_fork) {
+    struct io_uring *state = ring->state;
+    // Of a ring with an array, the kernel says that the new array is at offset 0, which is the ring's header.
+    if (!(ring->setup_flags & CURING_SETUP_NO_SQARRAY) || sq_entries < 1 || sq_entries > 1u << 15 || cq_entries > 1u << 16)
+        return -EINVAL;
+    uint32_t sq_count = rounded_up(sq_entries);
+    uint32_t cq_count = cq_entries ? rounded_up(cq_entries) : 2 * sq_count;
+    // The kernel counts only what was published.
+    if (sq_tail - __atomic_load_n(ring->sq_head, __ATOMIC_ACQUIRE) > sq_count)
+        return -EOVERFLOW;
+
+    // The queues' header is as large as before.
+    size_t cqe_size = sizeof(struct curing_cqe) << ring->cqe_shift;
+    size_t sqe_size = sizeof(struct curing_sqe) << ring->sqe_shift;
+    size_t rings_size = state->sq.ring_sz - ring->cq_entries * cqe_size + cq_count * cqe_size;
+    size_t sqes_size = sq_count * sqe_size;
+    // There is no way back once the kernel has changed the queues: see beforehand that there is room for them.
+    char *rings = reserve(rings_size);
+    if (rings == MAP_FAILED)
+        return -errno;
+    char *sqes = reserve(sqes_size);
+    if (sqes == MAP_FAILED) {
+        int error = -errno;
+        munmap(rings, rings_size);
+        return error;
+    }
+
+    struct curing_params answer = {
+        .sq_entries = sq_count, .cq_entries = cq_count, .flags = CURING_SETUP_CQSIZE,
+    };
+    int result = curing_register(ring->fd, CURING_REGISTER_RESIZE_RINGS, &answer, 1);
+    if (result < 0) {
+        munmap(rings, rings_size);
+        munmap(sqes, sqes_size);
+        return result;
+    }
+    rings = map_for(rings, rings_size, ring->fd, CURING_OFF_SQ_RING);
+    sqes = map_for(sqes, sqes_size, ring->fd, CURING_OFF_SQES);
+    if (rings == MAP_FAILED || sqes == MAP_FAILED) {
+        static const char sentence[] = "URing: another thread took the memory for the queues of a ring that was being resized.\n";
+        if (write(STDERR_FILENO, sentence, sizeof(sentence) - 1) < 0) {
+            // There is nobody to tell.
+        }
+        abort();
+    }
+    if (!keep_on_fork) {
+        madvise(rings, rings_size, MADV_DONTFORK);
+        madvise(sqes, sqes_size, MADV_DONTFORK);
+    }
+    for (uint32_t index = *ring->sq_tail; index != sq_tail; index++) {
+        char *from = (char *)ring->sqes + (index & ring->sq_mask) * sqe_size;
+        memcpy(sqes + (index & (sq_count - 1)) * sqe_size, from, sqe_size);
+    }
+    munmap(state->sq.sqes, ring->sq_entries * sqe_size);
+    munmap(state->sq.ring_ptr, state->sq.ring_sz);
+
+    // What `release` looks at.
+    state->sq.sqes = (struct io_uring_sqe *)(void *)sqes;
+    state->sq.ring_entries = sq_count;
+    state->sq.ring_ptr = state->cq.ring_ptr = rings;
+    state->sq.ring_sz = state->cq.ring_sz = rings_size;
+
+    ring->sq_head = (uint32_t *)(void *)(rings + answer.sq_off.head);
+    ring->sq_tail = (uint32_t *)(void *)(rings + answer.sq_off.tail);
+    ring->sq_flags = (uint32_t *)(void *)(rings + answer.sq_off.flags);
+    ring->sq_dropped = (uint32_t *)(void *)(rings + answer.sq_off.dropped);
+    ring->sqes = (struct curing_sqe *)(void *)sqes;
+    ring->sq_entries = sq_count;
+    ring->sq_mask = sq_count - 1;
+    ring->cq_head = (uint32_t *)(void *)(rings + answer.cq_off.head);
+    ring->cq_tail = (uint32_t *)(void *)(rings + answer.cq_off.tail);
+    ring->cq_flags = (uint32_t *)(void *)(rings + answer.cq_off.flags);
+    ring->cq_overflow = (uint32_t *)(void *)(rings + answer.cq_off.overflow);
+    ring->cqes = (struct curing_cqe *)(void *)(rings + answer.cq_off.cqes);
+    ring->cq_entries = cq_count;
+    ring->cq_mask = cq_count - 1;
+    // The kernel sets both in the new queues in any case, and nothing takes NEED_WAKEUP away again on a ring without a polling thread.
+    __atomic_fetch_and(ring->sq_flags, ~(CURING_SQ_TASKRUN | CURING_SQ_NEED_WAKEUP), __ATOMIC_SEQ_CST);
+    return 0;
+}
+
 void curing_ring_destroy(struct curing_ring *ring) {
     if (!ring->state)
         return;
@@ -981,6 +1082,26 @@ uint32_t curing_next_ring_identity(void) {
         identity = __atomic_add_fetch(&last, 1, __ATOMIC_RELAXED);
     } while (identity == 0);
     return identity;
+}
+
+uint64_t curing_thread_identity(void) {
+    static uint64_t last;
+    static _Thread_local uint64_t identity;
+    // Relaxed: the numbers only have to differ.
+    if (identity == 0)
+        identity = __atomic_add_fetch(&last, 1, __ATOMIC_RELAXED);
+    return identity;
+}
+
+int32_t curing_only_processor(void) {
+    cpu_set_t allowed;
+    // On a machine with more processors than fit, the call fails.
+    if (sched_getaffinity(0, sizeof(allowed), &allowed) != 0 || CPU_COUNT(&allowed) != 1)
+        return -1;
+    int32_t processor = 0;
+    while (!CPU_ISSET(processor, &allowed))
+        processor++;
+    return processor;
 }
 
 int curing_pipe(int32_t *pair, int32_t flags) {

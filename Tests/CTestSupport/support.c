@@ -238,3 +238,22 @@ int32_t test_enter_network(void) {
     close(probe);
     return result;
 }
+
+int32_t test_thread_number(void) {
+    return (int32_t)syscall(SYS_gettid);
+}
+
+int32_t test_bind_thread(int32_t place) {
+    cpu_set_t allowed;
+    if (sched_getaffinity(0, sizeof(allowed), &allowed) != 0)
+        return -errno;
+    for (int32_t processor = 0; processor < CPU_SETSIZE; processor++) {
+        if (!CPU_ISSET(processor, &allowed) || place-- > 0)
+            continue;
+        cpu_set_t one;
+        CPU_ZERO(&one);
+        CPU_SET(processor, &one);
+        return sched_setaffinity(0, sizeof(one), &one) == 0 ? processor : -errno;
+    }
+    return -ERANGE;
+}

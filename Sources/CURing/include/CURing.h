@@ -967,6 +967,14 @@ struct curing_ring {
 /// released. `CURING_SETUP_NO_MMAP` and `CURING_SETUP_REGISTERED_FD_ONLY` are not supported yet: -EINVAL.
 int curing_ring_create(struct curing_ring *out, uint32_t entries, struct curing_params *params, bool keep_on_fork);
 
+/// Gives a ring queues of other sizes (`CURING_REGISTER_RESIZE_RINGS`), and maps them in place of the old ones. The entries between the
+/// published tail and `sq_tail`, which the kernel does not know of, are copied here; everything else by the kernel. With `cq_entries` 0 the
+/// completion queue has twice the entries of the other.
+///
+/// Returns 0 with the pointers and sizes in `ring` changed, or a negative errno with nothing changed: -EINVAL unless the ring has
+/// `CURING_SETUP_DEFER_TASKRUN` and `CURING_SETUP_NO_SQARRAY`, -EOVERFLOW if the new queues cannot hold what the old ones do.
+int curing_ring_resize(struct curing_ring *ring, uint32_t sq_entries, uint32_t cq_entries, uint32_t sq_tail, bool keep_on_fork);
+
 /// Unmaps the ring, closes its descriptor and clears the structure; does nothing on a cleared one. The kernel cancels what is in flight
 /// only after this has returned: memory that requests refer to must outlive them.
 void curing_ring_destroy(struct curing_ring *ring);
@@ -986,6 +994,12 @@ int curing_liburing_minor_version(void);
 
 /// A number that no other ring of this process got (until 2^32 - 1 of them were made), never 0.
 uint32_t curing_next_ring_identity(void);
+
+/// A number that no other thread of this process gets, never 0.
+uint64_t curing_thread_identity(void);
+
+/// The only processor that the calling thread may run on, or -1 if there are several.
+int32_t curing_only_processor(void);
 
 /// Is pipe2(2), which Swift's Glibc module does not have; returns 0 or a negative errno.
 int curing_pipe(int32_t *pair, int32_t flags);

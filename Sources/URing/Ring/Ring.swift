@@ -139,7 +139,23 @@ public struct Ring<Tag: BitwiseCopyable>: ~Copyable {
     /// The liburing function is `io_uring_submit_and_wait_timeout`; see `io_uring_enter(2)`.
     @discardableResult
     public mutating func submit(waitingFor count: Int, timeout: Duration) throws(Errno) -> SubmitResult {
-        try core.submit(waitingFor: count, timeout: timeout)
+        try core.submit(waitingFor: count, .options(WaitOptions(until: .timeout(timeout))))
+    }
+
+    /// Submits what is prepared and waits until so many completions are ready, or the wait ends as its options say.
+    ///
+    /// - Parameters:
+    ///   - count: How many completions to wait for, those included that are ready already.
+    ///   - options: When the wait ends besides, and which signals can end it.
+    /// - Returns: What was submitted, and what ended the wait. It is neither a timeout nor a signal when the minimum time was over and there was
+    ///   one completion.
+    /// - Throws: What the kernel says of the submission as a whole; `EINVAL` before anything is submitted if the kernel is too old for an
+    ///   option.
+    ///
+    /// The liburing functions are `io_uring_submit_and_wait_timeout` and `io_uring_submit_and_wait_min_timeout`; see `io_uring_enter(2)`.
+    @discardableResult
+    public mutating func submit(waitingFor count: Int, options: WaitOptions) throws(Errno) -> SubmitResult {
+        try core.submit(waitingFor: count, .options(options))
     }
 
     /// Lets the kernel run work it has deferred and fetch completions it keeps aside, without waiting.

@@ -5,6 +5,23 @@ import SystemPackage
 
 // The system calls that submit and wait.
 
+/// What a wait is like.
+enum Wait {
+    /// It lasts until there are enough completions, or a signal comes.
+    case forever
+    /// It is as described.
+    case options(WaitOptions)
+    /// It is as described by an entry of the ring's wait region.
+    case registered(index: Int, WaitOptions)
+
+    var options: WaitOptions? {
+        switch self {
+        case .forever: nil
+        case .options(let options), .registered(_, let options): options
+        }
+    }
+}
+
 extension RingCore {
     /// Publishes what is prepared, submits it, and waits for completions as long as it takes.
     ///
@@ -13,23 +30,26 @@ extension RingCore {
     mutating func submit(waitingFor wanted: Int) throws(Errno) -> SubmitResult {
         let isPlain = setupFlags & (CURING_SETUP_SQPOLL | CURING_SETUP_IOPOLL) == 0
         guard isPlain, wanted >= 0, wanted <= completions.entryCount, submissions.flags == 0 else {
-            return try submit(waitingFor: wanted, timeout: nil)
+            return try submit(waitingFor: wanted, .forever)
         }
         let minimum = UInt32(truncatingIfNeeded: wanted)
         let pending = submissions.publish()
-        if pending == 0 { return try submit(waitingFor: wanted, timeout: nil) }
-        let status = unsafe curing_enter(ring.fd, pending, minimum, minimum > 0 ? CURING_ENTER_GETEVENTS : 0, nil, 8)
+        if pending == 0 { return try submit(waitingFor: wanted, .forever) }
+        let status = unsafe entrance.enter(submit: pending, minimum: minimum, flags: minimum > 0 ? CURING_ENTER_GETEVENTS : 0)
         if status == pending {
             submissions.noteConsumed(pending)
-            return finishWait(submitted: Int(status), minimum: minimum, started: nil, timeout: nil)
+            return finishWait(submitted: Int(status), minimum: minimum, since: nil, .forever)
         }
-        return try resolve(status, pending: pending, minimum: minimum, isFetching: false, timeout: nil)
+        return try resolve(status, pending: pending, minimum: minimum, isFetching: false, .forever)
     }
 
     /// Publishes what is prepared, submits it, and waits for completions.
-    @usableFromInline
-    mutating func submit(waitingFor wanted: Int, timeout: Duration?) throws(Errno) -> SubmitResult {
+    mutating func submit(waitingFor wanted: Int, _ wait: Wait) throws(Errno) -> SubmitResult {
         require(wanted >= 0, "A ring cannot wait for a negative number of completions.")
+        // The kernel would look at this only when it has submitted, and then hide what it thinks of it.
+        if let options = wait.options, options.minimumTime > .zero, unsafe ring.features & CURING_FEAT_MIN_TIMEOUT == 0 {
+            throw .invalidArgument
+        }
         // The kernel counts completions that are ready, and never waits for more than the queue holds.
         let minimum = UInt32(min(wanted, Int(completions.entryCount)))
         let before = submissions.flags
@@ -38,21 +58,21 @@ extension RingCore {
             let shown = submissions.unpublishedCount
             _ = submissions.publish()
             try wakePollingThread()
-            return try wait(submitted: Int(shown), minimum: minimum, timeout: timeout)
+            return try waitForPollingThread(submitted: Int(shown), minimum: minimum, wait)
         }
         let pending = submissions.publish()
         // A backlog is fetched with the submission, and a polled ring makes progress only when asked for events.
         let isFetching = before & (CURING_SQ_CQ_OVERFLOW | CURING_SQ_TASKRUN) != 0 || setupFlags & CURING_SETUP_IOPOLL != 0
         let isSatisfied = completions.readyCount >= minimum && !isFetching
         if pending == 0 && isSatisfied { return SubmitResult(submitted: 0) }
-        return try resolve(nil, pending: pending, minimum: minimum, isFetching: isFetching, timeout: timeout)
+        return try resolve(nil, pending: pending, minimum: minimum, isFetching: isFetching, wait)
     }
 
     /// Submits until the kernel has taken everything or refuses, starting from what it said the first time, if it was asked already.
     private mutating func resolve(
-        _ firstStatus: Int32?, pending: UInt32, minimum: UInt32, isFetching: Bool, timeout: Duration?
+        _ firstStatus: Int32?, pending: UInt32, minimum: UInt32, isFetching: Bool, _ wait: Wait
     ) throws(Errno) -> SubmitResult {
-        let started = timeout.map { _ in monotonicTime() }
+        let start = startOf(wait)
         var remaining = pending
         var submitted = 0
         var isFetching = isFetching
@@ -60,7 +80,7 @@ extension RingCore {
         var knownStatus = firstStatus
         while true {
             let flags = minimum > 0 || isFetching ? CURING_ENTER_GETEVENTS : 0
-            let status = knownStatus ?? enter(submit: remaining, minimum: minimum, flags: flags, timeout: minimum > 0 ? timeout : nil)
+            let status = knownStatus ?? enter(submit: remaining, minimum: minimum, flags: flags, minimum > 0 ? wait : .forever)
             knownStatus = nil
             if status >= 0 {
                 submitted += Int(status)
@@ -68,7 +88,7 @@ extension RingCore {
                 remaining &-= UInt32(bitPattern: status)
                 // The kernel stops at an entry that fails (unless told otherwise) and then does not wait: go on with the rest.
                 if remaining > 0 && status > 0 { continue }
-                return finishWait(submitted: submitted, minimum: minimum, started: started, timeout: timeout)
+                return finishWait(submitted: submitted, minimum: minimum, since: start, wait)
             }
             switch Errno(rawValue: -status) {
             case .interrupted: return SubmitResult(submitted: submitted, interrupted: true)
@@ -87,13 +107,13 @@ extension RingCore {
     }
 
     /// Waits on a ring whose entries a kernel thread consumes.
-    private mutating func wait(submitted: Int, minimum: UInt32, timeout: Duration?) throws(Errno) -> SubmitResult {
+    private mutating func waitForPollingThread(submitted: Int, minimum: UInt32, _ wait: Wait) throws(Errno) -> SubmitResult {
         if completions.readyCount >= minimum && submissions.flags & CURING_SQ_CQ_OVERFLOW == 0 {
             return SubmitResult(submitted: submitted)
         }
-        let started = timeout.map { _ in monotonicTime() }
-        let status = enter(submit: 0, minimum: minimum, flags: CURING_ENTER_GETEVENTS, timeout: timeout)
-        if status >= 0 { return finishWait(submitted: submitted, minimum: minimum, started: started, timeout: timeout) }
+        let start = startOf(wait)
+        let status = enter(submit: 0, minimum: minimum, flags: CURING_ENTER_GETEVENTS, wait)
+        if status >= 0 { return finishWait(submitted: submitted, minimum: minimum, since: start, wait) }
         switch Errno(rawValue: -status) {
         case .interrupted: return SubmitResult(submitted: submitted, interrupted: true)
         case .timeout: return SubmitResult(submitted: submitted, timedOut: true)
@@ -103,20 +123,35 @@ extension RingCore {
 
     /// Works off what is deferred, and waits for one completion more; submits nothing.
     func waitForAnother(timeout: Duration) throws(Errno) {
-        let status = enter(submit: 0, minimum: completions.readyCount &+ 1, flags: CURING_ENTER_GETEVENTS, timeout: timeout)
+        let wait = Wait.options(WaitOptions(until: .timeout(timeout)))
+        let status = enter(submit: 0, minimum: completions.readyCount &+ 1, flags: CURING_ENTER_GETEVENTS, wait)
         if status < 0 && Errno(rawValue: -status) != .timeout { throw Errno(rawValue: -status) }
     }
 
+    /// The time when a wait begins, if it matters for telling what ended it.
+    private func startOf(_ wait: Wait) -> Duration? {
+        guard let options = wait.options, options.limit != nil || options.minimumTime > .zero else { return nil }
+        return clock.now
+    }
+
     /// Tells what ended a wait: the kernel does not say once something was submitted.
-    private func finishWait(submitted: Int, minimum: UInt32, started: Duration?, timeout: Duration?) -> SubmitResult {
+    private func finishWait(submitted: Int, minimum: UInt32, since start: Duration?, _ wait: Wait) -> SubmitResult {
         var result = SubmitResult(submitted: submitted)
-        if completions.readyCount < minimum {
-            if let started, let timeout, monotonicTime() - started >= timeout {
-                result.timedOut = true
-            } else {
-                result.interrupted = true
-            }
+        let ready = completions.readyCount
+        if ready >= minimum { return result }
+        guard let start, let options = wait.options else {
+            result.interrupted = true
+            return result
         }
+        let now = clock.now
+        // Enough had completed when the minimum time was over.
+        if ready > 0 && options.minimumTime > .zero && now - start >= options.minimumTime { return result }
+        switch options.limit {
+        case .timeout(let time)?: result.timedOut = now - start >= time
+        case .deadline(let time)?: result.timedOut = now >= time
+        case nil: break
+        }
+        result.interrupted = !result.timedOut
         return result
     }
 
@@ -126,18 +161,36 @@ extension RingCore {
         // fence between a store and a load of another word, both could miss the other's store, and the thread would sleep for ever.
         curing_full_fence()
         guard submissions.flags & CURING_SQ_NEED_WAKEUP != 0 else { return }
-        let status = enter(submit: 0, minimum: 0, flags: CURING_ENTER_SQ_WAKEUP, timeout: nil)
+        let status = unsafe entrance.enter(submit: 0, minimum: 0, flags: CURING_ENTER_SQ_WAKEUP)
         if status < 0 && Errno(rawValue: -status) != .interrupted { throw Errno(rawValue: -status) }
     }
 
-    private func enter(submit: UInt32, minimum: UInt32, flags: UInt32, timeout: Duration?) -> Int32 {
-        guard let timeout else { return unsafe curing_enter(ring.fd, submit, minimum, flags, nil, 8) }
-        var time = timeout.timespec
-        return unsafe withUnsafePointer(to: &time) { time in
-            // SAFETY: the kernel reads both structures before the call returns.
-            var argument = curing_getevents_arg(sigmask: 0, sigmask_sz: 8, min_wait_usec: 0, ts: UInt64(UInt(bitPattern: time)))
-            return unsafe curing_enter(
-                ring.fd, submit, minimum, flags | CURING_ENTER_EXT_ARG, &argument, MemoryLayout<curing_getevents_arg>.size)
+    private func enter(submit: UInt32, minimum: UInt32, flags: UInt32, _ wait: Wait) -> Int32 {
+        let extended = CURING_ENTER_EXT_ARG | (wait.options?.isAbsolute ?? false ? CURING_ENTER_ABS_TIMER : 0)
+        switch wait {
+        case .forever:
+            return unsafe entrance.enter(submit: submit, minimum: minimum, flags: flags)
+        case .registered(let index, _):
+            // The argument is the offset into the region, and not looked at unless both flags are set.
+            return unsafe entrance.enter(
+                submit: submit, minimum: minimum, flags: flags | extended | CURING_ENTER_EXT_ARG_REG,
+                argument: UnsafeRawPointer(bitPattern: index * MemoryLayout<curing_reg_wait>.size),
+                byteCount: MemoryLayout<curing_reg_wait>.size)
+        case .options(let options):
+            var time = (options.time ?? .zero).timespec
+            var signals = options.blockedSignals?.rawValue ?? 0
+            return unsafe withUnsafePointer(to: &time) { time in
+                unsafe withUnsafePointer(to: &signals) { signals in
+                    // SAFETY: the kernel reads all three structures before the call returns.
+                    var argument = curing_getevents_arg(
+                        sigmask: options.blockedSignals == nil ? 0 : UInt64(UInt(bitPattern: signals)),
+                        sigmask_sz: UInt32(SignalSet.kernelByteCount), min_wait_usec: options.minimumTime.microsecondsInWord,
+                        ts: options.limit == nil ? 0 : UInt64(UInt(bitPattern: time)))
+                    return unsafe entrance.enter(
+                        submit: submit, minimum: minimum, flags: flags | extended, argument: &argument,
+                        byteCount: MemoryLayout<curing_getevents_arg>.size)
+                }
+            }
         }
     }
 
@@ -145,7 +198,7 @@ extension RingCore {
     @usableFromInline @discardableResult
     mutating func flush() -> Int32 {
         if submissions.flags & CURING_SQ_CQ_OVERFLOW != 0 { overflowCount += 1 }
-        return unsafe curing_enter(ring.fd, 0, 0, CURING_ENTER_GETEVENTS, nil, 8)
+        return unsafe entrance.enter(submit: 0, minimum: 0, flags: CURING_ENTER_GETEVENTS)
     }
 
     /// Looks for completions beyond an empty queue; whether there are any now.
@@ -164,7 +217,7 @@ extension RingCore {
             _ = submissions.publish()
             try wakePollingThread()
             while submissions.room == 0 {
-                let status = enter(submit: 0, minimum: 0, flags: CURING_ENTER_SQ_WAIT, timeout: nil)
+                let status = unsafe entrance.enter(submit: 0, minimum: 0, flags: CURING_ENTER_SQ_WAIT)
                 if status < 0 && Errno(rawValue: -status) != .interrupted { throw Errno(rawValue: -status) }
             }
             return
@@ -177,7 +230,7 @@ extension RingCore {
     /// - Precondition: The kernel takes entries only when asked to.
     mutating func submitAll() throws(Errno) {
         while submissions.pendingCount > 0 {
-            let result = try submit(waitingFor: 0, timeout: nil)
+            let result = try submit(waitingFor: 0, .forever)
             if result.submitted == 0 && !result.interrupted { throw .resourceTemporarilyUnavailable }
         }
     }

@@ -10,8 +10,13 @@ struct RingCore: ~Copyable {
     @usableFromInline var completions: CompletionQueue
     @usableFromInline let table: InFlightTable
     var ring: curing_ring
+    var entrance: RingEntrance
+    /// The clock that waits go by.
+    var clock: TimeoutClock = .monotonic
     /// What the ring's registered resources know of it.
     let anchor: RingAnchor
+    var waitRegion: WaitRegion?
+    let isKeptOnFork: Bool
     @usableFromInline let setupFlags: UInt32
     @usableFromInline var submitsWhenFull: Bool
     @usableFromInline let missingOptions: RingOptions.Flags
@@ -39,6 +44,9 @@ struct RingCore: ~Copyable {
         else {
             throw RingSetupError(.invalidArgument, entries: entries, completionQueueEntries: options.completionQueueEntries, flags: flags)
         }
+        if let processor = options.processorOfBothThreads {
+            throw RingSetupError(errno: .invalidArgument, cause: .sharedProcessor(processor))
+        }
         while true {
             var parameters = options.parameters(flags: flags, entries: entries)
             let status = unsafe curing_ring_create(&ring, UInt32(entries), &parameters, options.isKeptOnFork)
@@ -46,6 +54,11 @@ struct RingCore: ~Copyable {
             let errno = Errno(rawValue: -status)
             // An unknown flag is EINVAL; give up the newest optional one and try again.
             guard errno == .invalidArgument, let flagsToTry = RingCore.withoutNewest(of: flags, options.optional, &fallbacks) else {
+                if errno == .invalidArgument, let processor = options.submissionPolling?.processor,
+                    RingCore.canBeMade(entries: entries, options.withoutPollingProcessor, flags: flags)
+                {
+                    throw RingSetupError(errno: errno, cause: .pollingProcessor(processor))
+                }
                 throw RingSetupError(errno, entries: entries, completionQueueEntries: options.completionQueueEntries, flags: flags)
             }
             missing.formUnion(flags.subtracting(flagsToTry))
@@ -58,16 +71,50 @@ struct RingCore: ~Copyable {
             unsafe curing_ring_destroy(&ring)
             throw RingSetupError(errno: error, cause: .addressSpaceLimit)
         }
+        let waitRegion: WaitRegion?
+        do throws(Errno) {
+            waitRegion = unsafe try RingCore.makeWaitRegion(of: ring.fd, options)
+        } catch {
+            unsafe curing_ring_destroy(&ring)
+            table.orphan()
+            throw RingSetupError(errno: error, cause: .registeredWaitCount(options.registeredWaitCount))
+        }
         submissions = unsafe SubmissionQueue(ring)
         completions = unsafe CompletionQueue(ring)
         self.table = table
-        setupFlags = unsafe ring.setup_flags
+        self.waitRegion = waitRegion
+        isKeptOnFork = options.isKeptOnFork
+        // Whether the ring was made disabled for its own sake is not told.
+        setupFlags = unsafe ring.setup_flags & ~CURING_SETUP_R_DISABLED | flags.rawValue & CURING_SETUP_R_DISABLED
         unsafe self.ring = unsafe ring
         anchor = unsafe RingAnchor(descriptor: ring.fd, ringIdentity: table.identity)
+        entrance = unsafe RingEntrance(descriptor: ring.fd)
+        if unsafe !options.countsAsIOWait && ring.features & CURING_FEAT_NO_IOWAIT != 0 { entrance.flags = CURING_ENTER_NO_IOWAIT }
         submitsWhenFull = options.submitsWhenFull
         missingOptions = missing
         sharesPollingThread = options.submissionPolling != nil && options.sharedWorkers != nil
         if sharesPollingThread, let owner = options.sharedWorkers { SharedPollingThreads.insert(owner.fileDescriptor.rawValue) }
+    }
+
+    /// Whether a ring can be made.
+    private static func canBeMade(entries: Int, _ options: RingOptions, flags: RingOptions.Flags) -> Bool {
+        var ring = unsafe curing_ring()
+        var parameters = options.parameters(flags: flags, entries: entries)
+        let status = unsafe curing_ring_create(&ring, UInt32(entries), &parameters, options.isKeptOnFork)
+        unsafe curing_ring_destroy(&ring)
+        return status == 0
+    }
+
+    /// Registers memory for waits with a ring that was made disabled for that, and enables it unless it is to stay so.
+    private static func makeWaitRegion(of ring: Int32, _ options: RingOptions) throws(Errno) -> WaitRegion? {
+        guard options.registeredWaitCount != 0 else { return nil }
+        guard (1...1 << 16).contains(options.registeredWaitCount) else { throw .invalidArgument }
+        let region = try WaitRegion(of: ring, capacity: options.registeredWaitCount)
+        if options.flags.contains(.startsDisabled) { return region }
+        let status = curing_register(ring, CURING_REGISTER_ENABLE_RINGS, nil, 0)
+        if status >= 0 { return region }
+        region.deallocate()
+        throw Errno(rawValue: -status)
     }
 
     private static func withoutNewest(
@@ -87,15 +134,13 @@ struct RingCore: ~Copyable {
 
     @usableFromInline @inline(never)
     borrowing func tearDown() {
-        var teardown = unsafe Teardown(
-            submissions: submissions, completions: completions, table: table, companions: companions, ring: ring, anchor: anchor)
+        var teardown = Teardown(self)
         teardown.run(deadline: Teardown.defaultDeadline)
     }
 
     /// Tears the ring down now and says what the kernel did not give back.
     consuming func close(deadline: Duration) -> RingLeftovers {
-        var teardown = unsafe Teardown(
-            submissions: submissions, completions: completions, table: table, companions: companions, ring: ring, anchor: anchor)
+        var teardown = Teardown(self)
         discard self
         return teardown.run(deadline: deadline)
     }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import CURing
+import Glibc
 
 /// How a ring is set up; each option is an `IORING_SETUP_*` flag or parameter of io_uring_setup(2).
 ///
@@ -49,17 +50,25 @@ public struct RingOptions: Sendable, Hashable {
         static let rewindsSubmissions = Flags(rawValue: CURING_SETUP_SQ_REWIND)
     }
 
-    /// A kernel thread that submits what is published.
+    /// A kernel thread that submits what is published (SQPOLL).
     public struct SubmissionPolling: Sendable, Hashable {
         /// How long the thread goes on looking before it sleeps; the kernel's default, one second, when it is zero.
+        ///
+        /// The kernel counts milliseconds; parts of one count as a whole.
         public var idle: Duration
-        /// The processor it is bound to, if any.
+        /// The processor it is bound to; else it may run where the thread that makes the ring may.
         public var processor: Int?
+        /// Whether it may have to share one processor with the thread that makes the ring.
+        ///
+        /// They would take turns, each for as long as the scheduler lets it: an operation then takes milliseconds. Unless this is set, making such
+        /// a ring fails on a machine with several processors, with ``RingSetupError/Cause/sharedProcessor(_:)``.
+        public var mayShareProcessor: Bool
 
         /// Describes a polling thread.
-        public init(idle: Duration = .zero, processor: Int? = nil) {
+        public init(idle: Duration = .zero, processor: Int? = nil, mayShareProcessor: Bool = false) {
             self.idle = idle
             self.processor = processor
+            self.mayShareProcessor = mayShareProcessor
         }
     }
 
@@ -71,8 +80,18 @@ public struct RingOptions: Sendable, Hashable {
     public var completionQueueEntries: Int?
     /// A kernel thread that submits (SQPOLL).
     public var submissionPolling: SubmissionPolling?
-    /// A ring whose worker threads to share.
+    /// A ring whose worker threads to share, and its polling thread if both have one.
+    ///
+    /// It has to be open while the new ring is made; ``Ring/descriptor`` is what to put here. With a polling thread that several rings share,
+    /// the idle time is the longest of them.
     public var sharedWorkers: UnownedDescriptor?
+    /// For how many waits that are alike the ring has room to register them; see ``Ring/registerWait(_:)`` (Linux 6.13).
+    public var registeredWaitCount: Int
+    /// Whether a thread that waits in the ring counts as waiting for a disk.
+    ///
+    /// It does not by default, where the kernel can leave it out (Linux 6.15; it always counts before that). Tools show such a wait as
+    /// I/O wait, and the kernel may raise the processor's frequency for it, which saves some latency and costs energy.
+    public var countsAsIOWait: Bool
     /// Whether a forked child inherits the ring's memory, which it must not use.
     public var isKeptOnFork: Bool
     /// Whether ``Ring/prepare(_:tag:)`` submits when the queue is full; else it throws `EAGAIN`.
@@ -85,6 +104,8 @@ public struct RingOptions: Sendable, Hashable {
         completionQueueEntries = nil
         submissionPolling = nil
         sharedWorkers = nil
+        registeredWaitCount = 0
+        countsAsIOWait = false
         isKeptOnFork = false
         submitsWhenFull = true
     }
@@ -97,6 +118,16 @@ public struct RingOptions: Sendable, Hashable {
         options.optional = options.flags
         return options
     }
+
+    /// The best that the running kernel has for one thread that leaves submitting to a kernel thread.
+    ///
+    /// That thread excludes ``Flags/deferredTaskRun``.
+    public static func recommended(submissionPolling: SubmissionPolling) -> RingOptions {
+        var options = RingOptions([.singleIssuer, .submitsAll, .noSubmissionArray, .clampsSizes])
+        options.optional = options.flags
+        options.submissionPolling = submissionPolling
+        return options
+    }
 }
 
 extension RingOptions {
@@ -105,6 +136,22 @@ extension RingOptions {
         .rewindsSubmissions, .mixedCompletions, .hybridPolling, .noSubmissionArray, [.deferredTaskRun],
         [.singleIssuer], [.showsPendingTaskRun, .cooperativeTaskRun], [.largeSubmissions, .largeCompletions], .submitsAll, .clampsSizes,
     ]
+
+    /// The processor that the calling thread and a new polling thread would have to share on a machine that has others.
+    var processorOfBothThreads: Int? {
+        guard let submissionPolling, !submissionPolling.mayShareProcessor, sharedWorkers == nil, sysconf(Int32(_SC_NPROCESSORS_ONLN)) > 1
+        else { return nil }
+        // The kernel has the new thread run where this one may.
+        let processor = Int(curing_only_processor())
+        return processor >= 0 && submissionPolling.processor ?? processor == processor ? processor : nil
+    }
+
+    /// The same options with a polling thread that is not bound.
+    var withoutPollingProcessor: RingOptions {
+        var options = self
+        options.submissionPolling?.processor = nil
+        return options
+    }
 
     func parameters(flags: Flags, entries: Int) -> curing_params {
         var parameters = curing_params()
@@ -115,7 +162,7 @@ extension RingOptions {
         }
         if let submissionPolling {
             parameters.flags |= CURING_SETUP_SQPOLL
-            parameters.sq_thread_idle = UInt32(clamping: submissionPolling.idle.wholeMilliseconds)
+            parameters.sq_thread_idle = submissionPolling.idle.millisecondsInWord
             if let processor = submissionPolling.processor {
                 parameters.flags |= CURING_SETUP_SQ_AFF
                 parameters.sq_thread_cpu = UInt32(processor)
@@ -125,6 +172,8 @@ extension RingOptions {
             parameters.flags |= CURING_SETUP_ATTACH_WQ
             parameters.wq_fd = UInt32(bitPattern: sharedWorkers.fileDescriptor.rawValue)
         }
+        // The kernel takes a wait region only while nobody can wait.
+        if registeredWaitCount > 0 { parameters.flags |= CURING_SETUP_R_DISABLED }
         return parameters
     }
 }

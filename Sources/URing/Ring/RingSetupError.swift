@@ -26,6 +26,12 @@ public struct RingSetupError: Error, CustomStringConvertible, Sendable {
         case completionQueueEntries(Int)
         /// The kernel does not know an option, or options exclude each other.
         case unsupportedOptions(RingOptions.Flags)
+        /// The polling thread cannot run on this processor: there is none of this number, or the process may not use it.
+        case pollingProcessor(Int)
+        /// The polling thread would have to share this processor with the thread that makes the ring.
+        case sharedProcessor(Int)
+        /// The kernel cannot register waits, or not so many.
+        case registeredWaitCount(Int)
         /// Something else.
         case other
     }
@@ -54,6 +60,16 @@ public struct RingSetupError: Error, CustomStringConvertible, Sendable {
                 "a completion queue cannot have \(count) entries; the kernel takes no fewer than the submission queue has, and 65536 at most"
             case .unsupportedOptions(let flags):
                 "this kernel is too old for one of the options, or they exclude each other (setup flags 0x\(String(flags.rawValue, radix: 16)))"
+            case .pollingProcessor(let processor):
+                "the polling thread cannot run on processor \(processor); it is not there, or this process may not use it"
+            case .sharedProcessor(let processor):
+                """
+                the polling thread would run on processor \(processor) only, and so does this thread; they would wait for each other for \
+                milliseconds. Give the polling thread another processor, make the ring before binding the thread, or allow it with \
+                mayShareProcessor
+                """
+            case .registeredWaitCount(let count):
+                "a ring cannot register \(count) waits; it takes Linux 6.13, and 65536 is the most"
             case .other: "io_uring_setup failed"
             }
         return "No ring: \(reason) (\(errno))."

@@ -27,6 +27,19 @@ public struct RingLeftovers: Sendable, Hashable {
     var companions: Companions
     var ring: curing_ring
     let anchor: RingAnchor
+    var entrance: RingEntrance
+    let waitRegion: WaitRegion?
+
+    init(_ core: borrowing RingCore) {
+        submissions = core.submissions
+        completions = core.completions
+        table = core.table
+        companions = core.companions
+        unsafe ring = core.ring
+        anchor = core.anchor
+        entrance = core.entrance
+        waitRegion = core.waitRegion
+    }
 
     @discardableResult
     mutating func run(deadline: Duration) -> RingLeftovers {
@@ -38,6 +51,7 @@ public struct RingLeftovers: Sendable, Hashable {
             cancelAll(until: end)
             reap(until: end)
         }
+        entrance.unregister()
         let unended = inFlightCount
         let leaked = max(0, unended - companions.surplusCount)
         anchor.end()
@@ -51,6 +65,7 @@ public struct RingLeftovers: Sendable, Hashable {
                 report(leaked: leaked)
             #endif
         }
+        waitRegion?.deallocate()
         return RingLeftovers(leakedOperations: leaked)
     }
 

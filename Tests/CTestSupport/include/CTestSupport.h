@@ -49,4 +49,11 @@ int32_t test_send(int32_t socket, const void *bytes, size_t count);
 /// it. The namespace and the devices go with the last thread and socket in it. Returns 0 or a negative errno.
 int32_t test_enter_network(void);
 
+/// The number of the calling thread.
+int32_t test_thread_number(void);
+
+/// Binds the calling thread to one processor of those that it may run on, by its place among them. Returns its number, or a negative
+/// errno: -ERANGE if there are not so many.
+int32_t test_bind_thread(int32_t place);
+
 #endif

@@ -9,14 +9,14 @@ import Testing
 /// A signal ends a wait with a result, not an error, and nothing is lost by it.
 @Suite struct InterruptedWaitTests {
     @Test(arguments: [false, true]) func aSignalDuringAWaitIsReported(isRecommended: Bool) throws {
-        installHandler()
+        ignoreWakingSignal()
         let pipe = Handed(try DescriptorPair.pipe())
         let wasInterrupted = Flag()
         let results = Handed<[SubmitResult]>([])
         let bytes = Handed<[UInt8]>([])
         let thread = TestThread {
             defer { wasInterrupted.set() }
-            unblockSignal()
+            unblockWakingSignal()
             do {
                 var ring = try Ring<Int>(entries: 8, options: isRecommended ? .recommended : RingOptions())
                 let token = try ring.prepare(Read(pipe.value.first, into: Buffer(byteCapacity: 8)), tag: 1)
@@ -32,7 +32,7 @@ import Testing
             }
         }
         while !wasInterrupted.value {
-            thread.signal(SIGUSR1)
+            thread.signal(wakingSignal)
             sched_yield()
         }
         try write(5, to: pipe.value.second)
@@ -43,20 +43,5 @@ import Testing
                 SubmitResult(submitted: 0, interrupted: true),
             ])
         #expect(bytes.value == [5])
-    }
-
-    /// Lets the calling thread have the signal: the threads that run tests block all signals, and theirs inherit that.
-    private func unblockSignal() {
-        var signals = sigset_t()
-        unsafe sigemptyset(&signals)
-        unsafe sigaddset(&signals, SIGUSR1)
-        unsafe pthread_sigmask(SIG_UNBLOCK, &signals, nil)
-    }
-
-    /// Has the signal do nothing, which is enough to end a system call.
-    private func installHandler() {
-        var action = sigaction()
-        unsafe action.__sigaction_handler.sa_handler = { _ in }
-        unsafe sigaction(SIGUSR1, &action, nil)
     }
 }

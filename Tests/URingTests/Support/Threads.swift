@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import Foundation
 import Glibc
 import Synchronization
 
@@ -55,4 +56,59 @@ final class Flag: Sendable {
     func set() { isSet.store(true, ordering: .releasing) }
 
     var value: Bool { isSet.load(ordering: .acquiring) }
+}
+
+/// The signal that tests end system calls with.
+let wakingSignal = SIGUSR1
+
+/// Has the signal do nothing, which is enough to end a system call.
+func ignoreWakingSignal() {
+    var action = sigaction()
+    unsafe action.__sigaction_handler.sa_handler = { _ in }
+    unsafe sigaction(wakingSignal, &action, nil)
+}
+
+/// Lets the calling thread have the signal: the threads that run tests block all signals, and theirs inherit that.
+func unblockWakingSignal() {
+    var signals = sigset_t()
+    unsafe sigemptyset(&signals)
+    unsafe sigaddset(&signals, wakingSignal)
+    unsafe pthread_sigmask(SIG_UNBLOCK, &signals, nil)
+}
+
+/// What the kernel says of a thread in one of the files about it; empty when the thread is gone.
+func threadFile(_ name: String, of thread: Int32) -> String {
+    (try? String(contentsOfFile: "/proc/self/task/\(thread)/\(name)", encoding: .utf8)) ?? ""
+}
+
+/// A field of a thread's `status`, such as `State`.
+func threadStatus(_ field: String, of thread: Int32) -> String? {
+    for line in threadFile("status", of: thread).split(separator: "\n") where line.hasPrefix(field + ":") {
+        return line.dropFirst(field.count + 1).trimmingCharacters(in: .whitespaces)
+    }
+    return nil
+}
+
+/// Waits until a thread sleeps, as one does that waits in a system call.
+func waitUntilAsleep(_ thread: Int32) {
+    var looks = 0
+    while looks < 1_000_000, let state = threadStatus("State", of: thread), !state.hasPrefix("S") {
+        looks += 1
+        sched_yield()
+    }
+}
+
+/// Waits until a thread sleeps in a function of the kernel whose name has this in it.
+func waitUntilAsleep(_ thread: Int32, in function: String) {
+    var looks = 0
+    while looks < 1_000_000 && !threadFile("wchan", of: thread).contains(function) {
+        looks += 1
+        sched_yield()
+    }
+}
+
+/// The threads of this process with this name, as the kernel's helpers for rings have one.
+func threads(named name: String) -> [Int32] {
+    ((try? FileManager.default.contentsOfDirectory(atPath: "/proc/self/task")) ?? []).compactMap { Int32($0) }
+        .filter { threadFile("comm", of: $0) == name + "\n" }
 }
