@@ -19,6 +19,7 @@ check_program README.md ReadmeProgram
 check_program Sources/URing/URing.docc/UsingProvidedBuffers.md PoolProgram
 check_program Sources/URing/URing.docc/UsingRegisteredFiles.md FileTableProgram
 check_program Sources/URing/URing.docc/UsingMultishotOperations.md MultishotProgram
+check_program Sources/URing/URing.docc/Threads.md ThreadsProgram
 
 failed=0
 for document in *.md Docs/*.md; do

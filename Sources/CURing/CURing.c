@@ -13,9 +13,12 @@
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 // The version macros exist from 2.4 on.
@@ -1102,6 +1105,50 @@ int32_t curing_only_processor(void) {
     while (!CPU_ISSET(processor, &allowed))
         processor++;
     return processor;
+}
+
+/// A file that takes no messages and is never closed, or a negative errno.
+static int inert_file(void) {
+    static int file = -1;
+    int known = __atomic_load_n(&file, __ATOMIC_RELAXED);
+    if (known >= 0)
+        return known;
+    int made = eventfd(0, EFD_CLOEXEC);
+    if (made < 0)
+        return -errno;
+    // Another thread may have made one at the same time.
+    if (__atomic_compare_exchange_n(&file, &known, made, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED))
+        return made;
+    close(made);
+    return known;
+}
+
+int curing_duplicate(int fd) {
+    int inert = inert_file();
+    if (inert < 0)
+        return inert;
+    int duplicate = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+    return duplicate < 0 ? -errno : duplicate;
+}
+
+void curing_replace(int fd) {
+    // There is one since `curing_duplicate`, and for an open number the call takes no memory.
+    while (dup3(inert_file(), fd, O_CLOEXEC) < 0 && (errno == EINTR || errno == EBUSY)) {
+    }
+}
+
+int32_t curing_futex_wake(uint32_t *word, int32_t count) {
+    long woken = syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, count, NULL, NULL, 0);
+    return woken < 0 ? -errno : (int32_t)woken;
+}
+
+int32_t curing_futex_wait(uint32_t *word, uint32_t value, const struct curing_timespec *timeout) {
+    struct timespec time;
+    if (timeout) {
+        time.tv_sec = (time_t)timeout->seconds;
+        time.tv_nsec = (long)timeout->nanoseconds;
+    }
+    return syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, value, timeout ? &time : NULL, NULL, 0) < 0 ? -errno : 0;
 }
 
 int curing_pipe(int32_t *pair, int32_t flags) {

@@ -38,6 +38,11 @@ let package = Package(
             swiftSettings: strict
         ),
         .executableTarget(
+            name: "ThreadsProgram",
+            dependencies: [.product(name: "URing", package: "swift-uring")],
+            swiftSettings: strict
+        ),
+        .executableTarget(
             name: "CustomOperation",
             dependencies: [
                 .product(name: "URing", package: "swift-uring"),

@@ -913,6 +913,23 @@ static inline void curing_store_relaxed_u32(uint32_t *address, uint32_t value) {
     __atomic_store_n(address, value, __ATOMIC_RELAXED);
 }
 
+/// Sets a word that threads share, and returns what it was. Acquire and release: whatever happened before the word was set to what is
+/// returned has happened before this, and this before whoever reads what is set.
+static inline uint32_t curing_exchange_u32(uint32_t *address, uint32_t value) {
+    return __atomic_exchange_n(address, value, __ATOMIC_ACQ_REL);
+}
+
+/// Sets such a word if it is the expected one, and returns what it was. Ordered likewise.
+static inline uint32_t curing_compare_exchange_u32(uint32_t *address, uint32_t expected, uint32_t desired) {
+    __atomic_compare_exchange_n(address, &expected, desired, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE);
+    return expected;
+}
+
+/// Adds to such a word, and returns what it was. Ordered likewise.
+static inline uint32_t curing_fetch_add_u32(uint32_t *address, uint32_t operand) {
+    return __atomic_fetch_add(address, operand, __ATOMIC_ACQ_REL);
+}
+
 /// Publishes the tail of a provided-buffer ring. Release: the buffer entries written before it are complete when the kernel sees
 /// the new tail.
 static inline void curing_store_release_u16(uint16_t *address, uint16_t value) {
@@ -1000,6 +1017,17 @@ uint64_t curing_thread_identity(void);
 
 /// The only processor that the calling thread may run on, or -1 if there are several.
 int32_t curing_only_processor(void);
+
+/// Another number for an open descriptor, close-on-exec, which `curing_replace` can be called for. Returns it, or a negative errno.
+int curing_duplicate(int fd);
+
+/// Has a number that `curing_duplicate` returned mean a file that does nothing.
+void curing_replace(int fd);
+
+/// Are futex(2) with FUTEX_WAKE_PRIVATE and FUTEX_WAIT_PRIVATE, whose time is relative, or NULL for none. They return what the kernel does,
+/// or a negative errno.
+int32_t curing_futex_wake(uint32_t *word, int32_t count);
+int32_t curing_futex_wait(uint32_t *word, uint32_t value, const struct curing_timespec *timeout);
 
 /// Is pipe2(2), which Swift's Glibc module does not have; returns 0 or a negative errno.
 int curing_pipe(int32_t *pair, int32_t flags);

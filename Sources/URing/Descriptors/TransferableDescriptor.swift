@@ -7,7 +7,7 @@ import SystemPackage
 ///
 /// Make one with ``Descriptor/transfer()`` and turn it back into a descriptor on the other side.
 public struct TransferableDescriptor: ~Copyable, Sendable {
-    private let number: Int32
+    let number: Int32
 
     init(_ descriptor: FileDescriptor) {
         number = descriptor.rawValue

@@ -145,7 +145,7 @@ extension InFlightTable {
         switch UserData.kind(of: userData) {
         case .operation, .linkedOperation, .trackedOperation:
             if let slot = slot(for: UserData.sameSlot(as: userData, kind: .operation)) { discard(slot) }
-        case .ringInternal, .release, .linkedTimeout, .unreported, .foreign:
+        case .ringInternal, .release, .linkedTimeout, .unreported, .message, .descriptorMessage, .directDescriptorMessage, .wake, .foreign:
             break
         }
     }

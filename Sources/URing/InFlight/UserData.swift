@@ -25,6 +25,14 @@ enum UserData {
         case unreported = 6
         /// A tracked operation in the in-flight table, whose completions the ring looks at before the caller does.
         case trackedOperation = 7
+        /// Plain bits from another thread or ring; no entry of this ring stands for it, as for the next three.
+        case message = 8
+        /// A descriptor from another thread.
+        case descriptorMessage = 9
+        /// A file from another ring's table.
+        case directDescriptorMessage = 10
+        /// A wake-up from another thread.
+        case wake = 11
         /// User data that URing did not make.
         case foreign = 15
     }
@@ -42,6 +50,7 @@ enum UserData {
         guard let kind = Kind(rawValue: userData & kindMask) else { return .foreign }
         switch kind {
         case .operation, .linkedOperation, .trackedOperation, .linkedTimeout: return kind
+        case .message, .descriptorMessage, .directDescriptorMessage, .wake: return kind
         // The others name no slot, so that there is one value of each, or two.
         case .release: return userData == bufferRelease || userData == fileRelease ? kind : .foreign
         case .ringInternal, .unreported, .foreign: return userData == kind.rawValue ? kind : .foreign
@@ -58,6 +67,24 @@ enum UserData {
     static let bufferRelease = Kind.release.rawValue
     /// The tag of registered files, likewise.
     static let fileRelease = Kind.release.rawValue | 1 << 4
+
+    /// How many inboxes the user data can tell apart.
+    static var maximumInboxCount: Int { 1 << 28 }
+
+    /// The user data of what a handle sends: the kind, the inbox in the place of a slot, and a value in the place of a generation.
+    @inlinable @inline(__always)
+    static func fromHandle(_ kind: Kind, inbox: UInt32, value: UInt32) -> UInt64 {
+        UInt64(value) << 32 | UInt64(inbox) << 4 | kind.rawValue
+    }
+
+    /// The inbox that a message is for; nil if this is of no message.
+    @usableFromInline
+    static func inbox(of userData: UInt64) -> Int? {
+        switch kind(of: userData) {
+        case .message, .descriptorMessage, .directDescriptorMessage: Int(truncatingIfNeeded: UInt32(truncatingIfNeeded: userData) &>> 4)
+        case .operation, .ringInternal, .release, .linkedTimeout, .linkedOperation, .unreported, .trackedOperation, .wake, .foreign: nil
+        }
+    }
 
     /// The bits that hold the offset of a slot, in a table of so many bytes, which is a power of two.
     static func offsetMask(tableByteCount: Int) -> UInt64 {

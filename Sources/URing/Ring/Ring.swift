@@ -15,6 +15,8 @@ import SystemPackage
 @frozen
 public struct Ring<Tag: BitwiseCopyable>: ~Copyable {
     @usableFromInline var core: RingCore
+    /// The tags that messages arrive with, by inbox.
+    @usableFromInline var messageTags: [Tag] = []
 
     /// Makes a ring.
     ///
@@ -189,7 +191,7 @@ public struct Ring<Tag: BitwiseCopyable>: ~Copyable {
             if let slot = core.table.slot(for: entry.user_data) {
                 return Completion(SettledCompletion(slot: slot, entry: said), of: core.table)
             }
-            if let settled = core.settle(entry) { return Completion(settled, of: core.table) }
+            if let settled = settle(entry) { return Completion(settled, of: core.table) }
         }
     }
 

@@ -16,6 +16,12 @@ struct RingCore: ~Copyable {
     /// What the ring's registered resources know of it.
     let anchor: RingAnchor
     var waitRegion: WaitRegion?
+    /// What the ring's handles share, if it has any; retained.
+    var handleState: Unmanaged<RingHandleState>?
+    /// How many tags there are for messages.
+    @usableFromInline var inboxCount = 0
+    /// Where files from other rings go; held.
+    @usableFromInline var messageTable: FileTableState?
     let isKeptOnFork: Bool
     @usableFromInline let setupFlags: UInt32
     @usableFromInline var submitsWhenFull: Bool

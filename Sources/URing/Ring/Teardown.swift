@@ -29,6 +29,9 @@ public struct RingLeftovers: Sendable, Hashable {
     let anchor: RingAnchor
     var entrance: RingEntrance
     let waitRegion: WaitRegion?
+    let handleState: Unmanaged<RingHandleState>?
+    let inboxCount: Int
+    let messageTable: FileTableState?
 
     init(_ core: borrowing RingCore) {
         submissions = core.submissions
@@ -39,10 +42,15 @@ public struct RingLeftovers: Sendable, Hashable {
         anchor = core.anchor
         entrance = core.entrance
         waitRegion = core.waitRegion
+        unsafe handleState = core.handleState
+        inboxCount = core.inboxCount
+        messageTable = core.messageTable
     }
 
     @discardableResult
     mutating func run(deadline: Duration) -> RingLeftovers {
+        // From here on nobody can send the ring anything.
+        unsafe handleState?.takeUnretainedValue().end()
         withdrawUnpublished()
         let end = monotonicTime() + deadline
         submitPublished(until: end)
@@ -51,6 +59,7 @@ public struct RingLeftovers: Sendable, Hashable {
             cancelAll(until: end)
             reap(until: end)
         }
+        if unsafe handleState != nil { collectMessages() }
         entrance.unregister()
         let unended = inFlightCount
         let leaked = max(0, unended - companions.surplusCount)
@@ -66,6 +75,8 @@ public struct RingLeftovers: Sendable, Hashable {
             #endif
         }
         waitRegion?.deallocate()
+        messageTable?.release()
+        unsafe handleState?.release()
         return RingLeftovers(leakedOperations: leaked)
     }
 
@@ -110,7 +121,9 @@ public struct RingLeftovers: Sendable, Hashable {
         case .linkedTimeout: if !endTimeout(userData) { companions.surplusCount -= 1 }
         case .ringInternal: companions.surplusCount -= 1
         case .unreported: completions.extraCount &+= 1
-        case .operation, .linkedOperation, .trackedOperation, .release, .foreign: break
+        case .operation, .linkedOperation, .trackedOperation, .message, .descriptorMessage, .directDescriptorMessage, .wake, .release,
+            .foreign:
+            break
         }
     }
 
@@ -155,7 +168,12 @@ public struct RingLeftovers: Sendable, Hashable {
             case .operation, .linkedOperation, .trackedOperation: disposeOfOperation(entry)
             case .linkedTimeout: if !endTimeout(entry.user_data) { completions.extraCount &+= 1 }
             case .ringInternal: companions.surplusCount -= 1
-            case .unreported, .release, .foreign: completions.extraCount &+= 1
+            case .descriptorMessage:
+                completions.extraCount &+= 1
+                // For an inbox that there is not, it is of nobody who has a handle, and brings nothing.
+                if let inbox = UserData.inbox(of: entry.user_data), inbox < inboxCount { _ = Descriptor(received: entry.res) }
+            // A file that was sent into the ring's table goes with the table.
+            case .message, .directDescriptorMessage, .wake, .unreported, .release, .foreign: completions.extraCount &+= 1
             }
         }
     }
@@ -191,6 +209,11 @@ public struct RingLeftovers: Sendable, Hashable {
     /// Disposes of a completion, unless a notification group keeps it.
     private func disposeUnlessKept(_ completion: SettledCompletion) {
         if let completion = table.track(completion) { table.dispose(of: completion.slot, entry: completion.entry) }
+    }
+
+    /// Releases what was sent to the ring and not looked at; the kernel posts some of it, and a part each time, when it is asked.
+    private mutating func collectMessages() {
+        while unsafe entrance.enter(submit: 0, minimum: 0, flags: CURING_ENTER_GETEVENTS) >= 0, completions.readyCount > 0 { reapReady() }
     }
 
     private var inFlightCount: Int { submissions.inFlightCount(completions) }

@@ -6,7 +6,7 @@ import SystemPackage
 
 // Completions whose user data is not that of a plain operation.
 
-/// A completion of an operation in the table, as it is told to the caller.
+/// A completion of an operation in the table, or of a message, as it is told to the caller.
 @usableFromInline
 struct SettledCompletion: BitwiseCopyable {
     @usableFromInline let slot: Slot
@@ -47,8 +47,10 @@ extension RingCore {
         case .operation:
             completions.extraCount &+= 1
             table.noteStale()
-        case .foreign:
-            // Somebody else's entry, or a message of another ring, has no entry of ours that it ends.
+        case .wake:
+            completions.extraCount &+= 1
+        case .foreign, .message, .descriptorMessage, .directDescriptorMessage:
+            // Somebody else's entry, or a message for nobody, has no entry of ours that it ends.
             completions.extraCount &+= 1
             foreignCount += 1
         }

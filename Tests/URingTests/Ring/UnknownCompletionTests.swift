@@ -7,11 +7,12 @@ import Testing
 
 /// Completions with user data that names no operation in flight: other rings send them (MSG_RING).
 @Suite struct UnknownCompletionTests {
-    /// User data that URing does not make: of no kind, of kinds that do not exist, of the kind that says so, and with more than the kind
-    /// where that is all there is.
+    /// User data that URing does not make: of no kind, of kinds that do not exist, of the kind that says so, with more than the kind
+    /// where that is all there is, and for handles that the ring has not made.
     static let foreign: [UInt64] = [
         0, 13, 0x1234_5678_9abc_defe, UserData.Kind.foreign.rawValue, .max, UserData.Kind.ringInternal.rawValue | 0x80,
         UserData.Kind.unreported.rawValue | 1 << 63, UserData.Kind.release.rawValue | 1 << 32,
+        UserData.fromHandle(.message, inbox: 0, value: 1), UserData.fromHandle(.descriptorMessage, inbox: 7, value: 0),
     ]
 
     /// User data of operations that are not there: other generations, a place that was never used, one beyond the table, one between two.
