@@ -20,6 +20,7 @@ let package = Package(
         .executable(name: "copy", targets: ["Copy"]),
         .executable(name: "echo", targets: ["Echo"]),
         .executable(name: "file-pipeline", targets: ["FilePipeline"]),
+        .executable(name: "sharded-echo", targets: ["ShardedEcho"]),
         .executable(name: "udp-relay", targets: ["UDPRelay"]),
         .executable(name: "transmit", targets: ["Transmit"]),
     ],
@@ -33,8 +34,9 @@ let package = Package(
         .executableTarget(name: "Cat", dependencies: ["Support", uring, system, argumentParser], swiftSettings: strict),
         .executableTarget(name: "Copy", dependencies: ["Support", uring, system, argumentParser], swiftSettings: strict),
         .executableTarget(
-            name: "Echo", dependencies: ["Support", "CEpollEcho", "CProcess", uring, system, argumentParser], swiftSettings: strict),
+            name: "Echo", dependencies: ["Support", "CEpollEcho", uring, system, argumentParser], swiftSettings: strict),
         .executableTarget(name: "FilePipeline", dependencies: ["Support", uring, system, argumentParser], swiftSettings: strict),
+        .executableTarget(name: "ShardedEcho", dependencies: ["Support", uring, system, argumentParser], swiftSettings: strict),
         .executableTarget(name: "UDPRelay", dependencies: ["Support", uring, system, argumentParser], swiftSettings: strict),
         .executableTarget(
             name: "Transmit", dependencies: ["Support", "CProcess", uring, system, argumentParser], swiftSettings: strict),

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import ArgumentParser
-import CProcess
 import Support
 import SystemPackage
 import URing
@@ -46,12 +45,8 @@ struct Serve: ParsableCommand {
 
     func run() throws {
         let stop = try stopDescriptor()
-        let wanted = try SocketAddress(ip: address, port: port)
-        let listener = try attempt("Cannot listen at \(wanted)") { () throws(Errno) in try Descriptor.listening(at: wanted) }
-        // The sockets of connections inherit this. An answer that goes out in parts would else wait for the client's acknowledgements.
-        try attempt("Cannot set TCP_NODELAY") { () throws(Errno) in try listener.setOption(.noDelay, to: true) }
-        let actual = try attempt("Cannot ask for the address") { () throws(Errno) in try listener.localAddress() }
-        say("Listening at \(actual) (\(engine.rawValue)); Ctrl-C ends.\n")
+        let listener = try listen(at: address, port: port)
+        say("Listening at \(try Support.address(of: listener)) (\(engine.rawValue)); Ctrl-C ends.\n")
 
         let report: ServerReport
         switch engine {
@@ -77,13 +72,11 @@ struct ServerReport: CustomStringConvertible {
     var exhaustions = 0
 
     var description: String {
-        let time = process_used_time()
-        let seconds = { (microseconds: Int64) in decimal(Double(microseconds) / 1e6, places: 2) }
         let refused = refusedConnections > 0 ? " (\(refusedConnections) more were turned away)" : ""
         let exhausted = exhaustions > 0 ? ", \(exhaustions) that found no buffer" : ""
         return """
             Served \(connections) connections\(refused): \(receives) receives\(exhausted), \(bytes) bytes.
-            CPU time: \(seconds(time.user + time.system)) s, \(seconds(time.user)) s of it in user space.
+            \(usedTime())
             """
     }
 }

@@ -16,6 +16,31 @@ public func stopDescriptor() throws(Failure) -> UnownedDescriptor {
     return UnownedDescriptor(FileDescriptor(rawValue: number))
 }
 
+/// Listens at an address, for connections that send what they have at once.
+public func listen(at ip: String, port: UInt16) throws -> Descriptor {
+    let wanted = try SocketAddress(ip: ip, port: port)
+    let listener = try attempt("Cannot listen at \(wanted)") { () throws(Errno) in try Descriptor.listening(at: wanted) }
+    // The sockets of connections inherit this. An answer that goes out in parts would else wait for the client's acknowledgements.
+    try attempt("Cannot set TCP_NODELAY") { () throws(Errno) in try listener.setOption(.noDelay, to: true) }
+    return listener
+}
+
+/// Where a listener listens.
+public func address(of listener: borrowing Descriptor) throws(Failure) -> SocketAddress {
+    do {
+        return try listener.localAddress()
+    } catch {
+        throw Failure("Cannot ask for the address: \(error)")
+    }
+}
+
+/// How much processor time the program has used, as a sentence.
+public func usedTime() -> String {
+    let time = process_used_time()
+    let seconds = { (microseconds: Int64) in decimal(Double(microseconds) / 1e6, places: 2) }
+    return "CPU time: \(seconds(time.user + time.system)) s, \(seconds(time.user)) s of it in user space."
+}
+
 extension ValidationError {
     /// Throws when an option's value is outside its range.
     public static func check<Value: Comparable>(_ value: Value, in range: ClosedRange<Value>, _ name: String) throws {
