@@ -143,7 +143,9 @@ private enum IdleConnections {
         print(
             "\(count) connections: \(idle / 1024) KiB when idle, \(busy / 1024) KiB after \(answers) messages;",
             "a buffer each would be \(buffers / 1024) KiB")
-        #expect(idle < buffers / 4 && busy < buffers / 4)
+        // A sanitizer, under which nothing is counted, keeps memory of its own for each allocation.
+        let limit = test_allocated_byte_count() > 0 ? buffers / 4 : buffers
+        #expect(idle < limit && busy < limit)
         #expect(bytes == 100_000 && pool.leaseCount == 0)
     }
 }
