@@ -296,31 +296,4 @@ import Testing
             #expect(target(of: inner) == "anon_inode:[io_uring]")
         }
     }
-
-    /// Trap 3: an event does not wake poll(2) on such a ring's descriptor while it blocks there.
-    ///
-    /// What else happens in the kernel may have it look again, so several rounds are tried.
-    @Test func trap3ADeferringRingsDescriptorDoesNotWakeAForeignLoop() throws {
-        var isMissed = false
-        for _ in 0..<50 where !isMissed {
-            var ring = try Ring<Int>(entries: 8)
-            let pipe = Handed(try DescriptorPair.pipe())
-            try ring.prepare(Poll(pipe.value.first, for: .input), tag: 1)
-            try ring.submit()
-            let poller = test_thread_number()
-            let thread = TestThread {
-                waitUntilAsleep(poller, in: "poll")
-                #expect(throws: Never.self) { try write(1, to: pipe.value.second) }
-            }
-            var entry = pollfd(fd: ring.descriptor.fileDescriptor.rawValue, events: Int16(POLLIN), revents: 0)
-            let start = monotonicTime()
-            _ = unsafe poll(&entry, 1, 300)
-            // When its time is up it looks once more, and may find the event then.
-            isMissed = monotonicTime() - start >= .milliseconds(300)
-            thread.join()
-            let tag = try ring.nextCompletionWaiting().tag
-            #expect(tag == 1)
-        }
-        #expect(isMissed)
-    }
 }

@@ -108,7 +108,7 @@ import Testing
         }
     }
 
-    @Test func anEventDescriptorWakesAForeignLoop() throws {
+    @Test func trap3AnEventDescriptorWakesAForeignLoop() throws {
         var ring = try Ring<Int>(entries: 8)
         let events = makeEventDescriptor()
         let pipe = try DescriptorPair.pipe()
