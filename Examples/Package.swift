@@ -23,6 +23,8 @@ let package = Package(
         .executable(name: "sharded-echo", targets: ["ShardedEcho"]),
         .executable(name: "udp-relay", targets: ["UDPRelay"]),
         .executable(name: "transmit", targets: ["Transmit"]),
+        // What the benchmarks use as well.
+        .library(name: "Support", targets: ["Support", "CProcess"]),
     ],
     dependencies: [
         .package(name: "swift-uring", path: ".."),

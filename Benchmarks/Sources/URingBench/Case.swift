@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import ArgumentParser
+
+/// A piece of work that several engines do.
+///
+/// To add one, write a file in `Cases/` and name what it declares in ``all``. For each engine it has a function that sets up, starts a
+/// ``Stopwatch``, does exactly so many operations, verifies what came of them, and returns what the stopwatch says. An engine with a wrong byte
+/// throws.
+struct Case: Sendable {
+    /// One way to do the work.
+    struct Engine: Sendable {
+        /// The engine that the others are compared with.
+        static let baselineName = "c"
+
+        let name: String
+        let run: @Sendable (_ operations: Int) throws -> Sample
+    }
+
+    let name: String
+    let summary: String
+    /// How many operations one run has, for about a fifth of a second.
+    let operations: Int
+    let engines: [Engine]
+
+    /// Everything that can be measured.
+    static let all = nops + [read, readFixed, write, accept, receiveRing] + pipes
+}
+
+extension Case {
+    /// Finds a case by its name.
+    init(named name: String) throws {
+        guard let found = Case.all.first(where: { $0.name == name }) else {
+            throw ValidationError("There is no case '\(name)'; the cases are \(Case.all.map(\.name).joined(separator: ", ")).")
+        }
+        self = found
+    }
+
+    /// Finds an engine by its name.
+    func engine(named name: String) throws -> Engine {
+        guard let found = engines.first(where: { $0.name == name }) else {
+            throw ValidationError("'\(self.name)' has no engine '\(name)'; its engines are \(engines.map(\.name).joined(separator: ", ")).")
+        }
+        return found
+    }
+}

@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// The median of some values, and how far they reach.
+struct Spread {
+    let median: Double
+    let lowest: Double
+    let highest: Double
+
+    /// - Precondition: There is a value.
+    init(_ values: [Double]) {
+        let sorted = values.sorted()
+        let middle = sorted.count / 2
+        median = sorted.count % 2 == 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2
+        lowest = sorted[0]
+        highest = sorted[sorted.count - 1]
+    }
+}
+
+/// What the engines of a case took, in rounds that run each of them once.
+struct Measurement {
+    /// What one engine took.
+    struct Row {
+        let name: String
+        let operationsPerSecond: Spread
+        let cpuNanosecondsPerOperation: Spread
+        /// How fast it is as a multiple of C, and how much processor time an operation takes; nil when C did not run.
+        let ratioToC: Spread?
+        let cpuRatioToC: Spread?
+    }
+
+    let rows: [Row]
+
+    /// Runs the engines in turn, and begins each round with another one.
+    init(of engines: [Case.Engine], rounds: Int, operations: Int) throws {
+        // Not measured: it loads code and data, and lets the processor come up to speed.
+        for engine in engines { _ = try engine.run(max(1, operations / 10)) }
+
+        var samples = Array(repeating: [Sample](), count: engines.count)
+        for round in 0..<rounds {
+            for turn in engines.indices {
+                let index = (round + turn) % engines.count
+                samples[index].append(try engines[index].run(operations))
+            }
+        }
+        let baseline = engines.firstIndex { $0.name == Case.Engine.baselineName }.map { samples[$0] }
+        rows = zip(engines, samples).map { engine, samples in
+            func ratio(_ value: (Sample) -> Double) -> Spread? {
+                baseline.map { Spread(zip(samples, $0).map { value($0) / value($1) }) }
+            }
+            return Row(
+                name: engine.name,
+                operationsPerSecond: Spread(samples.map(\.operationsPerSecond)),
+                cpuNanosecondsPerOperation: Spread(samples.map(\.cpuNanosecondsPerOperation)),
+                ratioToC: ratio(\.operationsPerSecond),
+                cpuRatioToC: ratio(\.cpuNanosecondsPerOperation))
+        }
+    }
+}

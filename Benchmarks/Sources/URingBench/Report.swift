@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Support
+
+extension Measurement {
+    /// The medians as one JSON object; ratios to a C that did not run are null.
+    func json(of benchmark: Case) -> String {
+        let engines = rows.map { row in
+            let fields = [
+                "\"name\": \"\(row.name)\"",
+                "\"opsPerSecond\": \(number(row.operationsPerSecond, places: 1))",
+                "\"cpuNanosecondsPerOperation\": \(number(row.cpuNanosecondsPerOperation, places: 2))",
+                "\"ratioToC\": \(number(row.ratioToC, places: 4))",
+                "\"cpuRatioToC\": \(number(row.cpuRatioToC, places: 4))",
+            ]
+            return "{\(fields.joined(separator: ", "))}"
+        }
+        return "{\"case\": \"\(benchmark.name)\", \"engines\": [\(engines.joined(separator: ", "))]}\n"
+    }
+
+    /// The medians with their ranges, for the person at the terminal.
+    func table(of benchmark: Case) -> String {
+        let heading = [benchmark.name, "operations/s", "CPU ns/operation", "speed to C", "CPU to C"]
+        let lines = rows.map { row in
+            [
+                row.name, cell(row.operationsPerSecond, places: 0), cell(row.cpuNanosecondsPerOperation, places: 1),
+                cell(row.ratioToC, places: 3), cell(row.cpuRatioToC, places: 3),
+            ]
+        }
+        let widths = heading.indices.map { index in ([heading] + lines).map { $0[index].count }.max() ?? 0 }
+        let text = ([heading] + lines).map { line in
+            zip(line, widths).map { column($0, $1) }.joined(separator: "  ")
+        }
+        return text.joined(separator: "\n") + "\n"
+    }
+}
+
+/// A text filled up with blanks.
+func column(_ text: String, _ width: Int) -> String {
+    text + String(repeating: " ", count: max(0, width - text.count))
+}
+
+private func number(_ spread: Spread?, places: Int) -> String {
+    guard let spread, spread.median.isFinite else { return "null" }
+    return decimal(spread.median, places: places)
+}
+
+private func cell(_ spread: Spread?, places: Int) -> String {
+    guard let spread else { return "-" }
+    let texts = [spread.median, spread.lowest, spread.highest].map { decimal($0, places: places) }
+    return "\(texts[0]) [\(texts[1])-\(texts[2])]"
+}
