@@ -47,7 +47,7 @@ int baseline_accept_uring(baseline_ring *baseline, int listener, const baseline_
         int status = baseline_connect(&round);
         if (status < 0) return status;
         for (unsigned accepted = 0; accepted < round.count;) {
-            status = io_uring_submit_and_wait(ring, round.count - accepted);
+            status = enter(ring, round.count - accepted);
             if (status < 0) return status;
             unsigned head, seen = 0;
             struct io_uring_cqe *cqe;

@@ -51,7 +51,7 @@ static int receive(struct io_uring *ring, struct io_uring_buf_ring *pool, char *
         int status = baseline_send(sender, done, wanted);
         if (status < 0) return status;
         for (unsigned received = 0; received < wanted;) {
-            status = io_uring_submit_and_wait(ring, wanted - received);
+            status = enter(ring, wanted - received);
             if (status < 0) return status;
             unsigned head, seen = 0;
             struct io_uring_cqe *cqe;

@@ -10,10 +10,12 @@ import ArgumentParser
 struct Case: Sendable {
     /// One way to do the work.
     struct Engine: Sendable {
-        /// The engine that the others are compared with.
+        /// The engine that the others are compared with, unless they name another one.
         static let baselineName = "c"
 
         let name: String
+        /// The engine that this one is compared with.
+        var baseline = Engine.baselineName
         let run: @Sendable (_ operations: Int) throws -> Sample
     }
 
@@ -24,7 +26,8 @@ struct Case: Sendable {
     let engines: [Engine]
 
     /// Everything that can be measured.
-    static let all = nops + [read, readFixed, write, accept, receiveRing] + pipes
+    static let all =
+        nops + [read, readFixed, write, accept, receiveRing] + echoes + pipes + messages + [linkedTimeout] + zeroCopies + [teardown]
 }
 
 extension Case {

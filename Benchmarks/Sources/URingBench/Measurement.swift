@@ -24,8 +24,11 @@ struct Measurement {
         let operationsPerSecond: Spread
         let cpuNanosecondsPerOperation: Spread
         /// How fast it is as a multiple of C, and how much processor time an operation takes; nil when C did not run.
+        ///
+        /// C is the engine that this one names as its baseline.
         let ratioToC: Spread?
         let cpuRatioToC: Spread?
+        let note: String?
     }
 
     let rows: [Row]
@@ -42,8 +45,10 @@ struct Measurement {
                 samples[index].append(try engines[index].run(operations))
             }
         }
-        let baseline = engines.firstIndex { $0.name == Case.Engine.baselineName }.map { samples[$0] }
-        rows = zip(engines, samples).map { engine, samples in
+        rows = engines.indices.map { index in
+            let engine = engines[index]
+            let baseline = engines.firstIndex { $0.name == engine.baseline }.map { samples[$0] }
+            let samples = samples[index]
             func ratio(_ value: (Sample) -> Double) -> Spread? {
                 baseline.map { Spread(zip(samples, $0).map { value($0) / value($1) }) }
             }
@@ -52,7 +57,8 @@ struct Measurement {
                 operationsPerSecond: Spread(samples.map(\.operationsPerSecond)),
                 cpuNanosecondsPerOperation: Spread(samples.map(\.cpuNanosecondsPerOperation)),
                 ratioToC: ratio(\.operationsPerSecond),
-                cpuRatioToC: ratio(\.cpuNanosecondsPerOperation))
+                cpuRatioToC: ratio(\.cpuNanosecondsPerOperation),
+                note: samples.last?.note)
         }
     }
 }

@@ -20,16 +20,18 @@ extension Measurement {
 
     /// The medians with their ranges, for the person at the terminal.
     func table(of benchmark: Case) -> String {
-        let heading = [benchmark.name, "operations/s", "CPU ns/operation", "speed to C", "CPU to C"]
+        let heading = [benchmark.name, "operations/s", "CPU ns/operation", "speed to C", "CPU to C", ""]
         let lines = rows.map { row in
             [
                 row.name, cell(row.operationsPerSecond, places: 0), cell(row.cpuNanosecondsPerOperation, places: 1),
-                cell(row.ratioToC, places: 3), cell(row.cpuRatioToC, places: 3),
+                cell(row.ratioToC, places: 3), cell(row.cpuRatioToC, places: 3), row.note ?? "",
             ]
         }
         let widths = heading.indices.map { index in ([heading] + lines).map { $0[index].count }.max() ?? 0 }
         let text = ([heading] + lines).map { line in
-            zip(line, widths).map { column($0, $1) }.joined(separator: "  ")
+            // Blanks at the end of a line would only make it wrap.
+            let columns = zip(line, widths).map { column($0, $1) }.joined(separator: "  ")
+            return String(columns.reversed().drop { $0 == " " }.reversed())
         }
         return text.joined(separator: "\n") + "\n"
     }

@@ -7,6 +7,8 @@ struct Sample {
     let operations: Int
     let elapsed: Duration
     let cpuTime: Duration
+    /// What else there is to say.
+    var note: String?
 
     var operationsPerSecond: Double { Double(operations) / (elapsed / .seconds(1)) }
     var cpuNanosecondsPerOperation: Double { cpuTime / .nanoseconds(1) / Double(operations) }

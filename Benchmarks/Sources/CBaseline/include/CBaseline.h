@@ -55,8 +55,32 @@ typedef struct baseline_pipes {
 /// The most pipes that the functions take.
 enum { baseline_most_pipes = 64 };
 
-/// Handles so many events, which one-shot polls tell. Polls are prepared again one by one, and go to the kernel when it has to be entered to wait.
-int baseline_pipe_uring(baseline_ring *ring, const baseline_pipes *pipes, long count);
+/// How a ring tells that a pipe can be read.
+typedef enum baseline_pipe_style {
+    /// One-shot polls, the kernel entered for each event.
+    baseline_pipe_eager,
+    /// One-shot polls that are prepared again one by one, and go to the kernel when it has to be entered to wait.
+    baseline_pipe_lazy,
+    /// The same on registered files, with a registered ring.
+    baseline_pipe_lazy_fixed,
+    /// Polls that go on and on, on registered files, with a registered ring.
+    baseline_pipe_multishot,
+    /// An epoll set that is waited for in the ring.
+    baseline_pipe_epoll_wait,
+    /// No polls at all: reads and writes on registered files, with a registered ring.
+    baseline_pipe_transfers,
+} baseline_pipe_style;
+
+/// Handles so many events, one at a time.
+///
+/// The ring needs twice as many entries as there are pipes.
+int baseline_pipe_uring(baseline_ring *ring, const baseline_pipes *pipes, baseline_pipe_style style, long count);
+
+/// Makes an epoll set of the ends to read, with the pipes' numbers.
+int baseline_pipe_epoll_set(const baseline_pipes *pipes);
+
+/// Puts the first byte, which is zero, into every pipe.
+int baseline_pipe_fill(const baseline_pipes *pipes);
 
 /// Handles so many events, one for each epoll_wait(2).
 int baseline_pipe_epoll(const baseline_pipes *pipes, long count);
@@ -100,5 +124,59 @@ int baseline_receive_uring(baseline_ring *ring, int sender, int receiver, long c
 
 /// Receives them with epoll_wait(2) and recv(2).
 int baseline_receive_epoll(int sender, int receiver, long count);
+
+/// Has the calling thread run on the first or second of the processors that it may run on; on the only one if there is no second.
+///
+/// Worker threads and children inherit it.
+int baseline_pin(unsigned processor);
+
+/// Has the calling thread run wherever it could before it was pinned for the first time.
+int baseline_unpin(void);
+
+/// How large a request to an echo server is.
+enum { baseline_request = 1024 };
+
+/// Starts a process, pinned to the second processor, that makes connections to a port of the loopback address and so many requests on each:
+/// one at a time, with every byte of the answer compared.
+///
+/// Returns its number. The calling process must have one thread.
+int baseline_echo_start_client(unsigned short port, unsigned connections, long requests);
+
+/// Waits until a client has ended; EILSEQ if it was not satisfied.
+int baseline_echo_end_client(int client);
+
+/// Accepts so many connections.
+int baseline_accept_all(int listener, int *sockets, unsigned count);
+
+/// Answers so many requests out of a ring of buffers, with one receive for each connection that goes on and on.
+int baseline_echo_uring(baseline_ring *ring, const int *sockets, unsigned connections, long requests);
+
+/// Answers them with epoll_wait(2), recv(2) and send(2).
+int baseline_echo_epoll(const int *sockets, unsigned connections, long requests);
+
+/// Exchanges so many messages there and back between two rings, each with a thread of its own on the first or second processor.
+int baseline_message_uring(unsigned flags, bool shares_processor, long count);
+
+/// The same between two threads with two pipes.
+int baseline_message_pipe(bool shares_processor, long count);
+
+/// Completes so many operations that do nothing, a batch with each system call, each with a timeout of a minute linked to it.
+int baseline_linked_timeout(baseline_ring *ring, unsigned batch, long count);
+
+/// Makes a TCP connection over the loopback address whose sockets have so much room.
+int baseline_tcp_pair(int *sender, int *receiver, int byte_count);
+
+/// Receives a message that was sent over TCP, and compares its first and last words with its number.
+int baseline_receive_large(int receiver, void *memory, long byte_count, long number);
+
+/// Sends so many messages one by one over TCP, each received before the next, and says how many the kernel copied on the way.
+///
+/// `memory` has room for one, and `received` for another.
+int baseline_send_large(
+    baseline_ring *ring, int sender, int receiver, void *memory, void *received, long byte_count, bool is_zero_copy, long count,
+    long *copied);
+
+/// Makes rings and ends them again so many times, each with reads in flight that have to be cancelled, and with memory to be freed.
+int baseline_teardown(unsigned entries, unsigned flags, unsigned reads, int pipe_end, long byte_count, long count);
 
 #endif

@@ -13,13 +13,13 @@ extension Case {
             summary: "\(batch) at a time of an operation that does nothing",
             operations: batch == 1 ? 400_000 : 2_000_000,
             engines: [
-                Engine(name: "uring") { try uring(batch: batch, operations: $0) },
-                Engine(name: "c") { try c(batch: batch, operations: $0) },
+                Engine(name: "uring") { try nopsWithURing(batch: batch, operations: $0) },
+                Engine(name: "c") { try nopsWithC(batch: batch, operations: $0) },
                 Engine(name: "ioring") { try ioring(batch: batch, operations: $0) },
             ])
     }
 
-    private static func uring(batch: Int, operations: Int) throws -> Sample {
+    static func nopsWithURing(batch: Int, operations: Int) throws -> Sample {
         var ring = try Ring<UInt64>(entries: batch, options: ringOptions)
         let stopwatch = Stopwatch()
         var done = 0
@@ -42,7 +42,7 @@ extension Case {
         return stopwatch.sample(operations: operations)
     }
 
-    private static func c(batch: Int, operations: Int) throws -> Sample {
+    static func nopsWithC(batch: Int, operations: Int) throws -> Sample {
         let ring = try BaselineRing(entries: batch)
         let stopwatch = Stopwatch()
         // SAFETY: the ring is there until the function has returned.
