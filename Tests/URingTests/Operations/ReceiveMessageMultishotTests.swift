@@ -215,7 +215,7 @@ import Testing
         drop(message)
         #expect(!pipe.isAbandoned)
         drop(descriptor)
-        #expect(pipe.isAbandoned)
+        #expect(pipe.becomesAbandoned)
     }
 
     @Test func closesReceivedDescriptorsNobodyTakes() throws {
@@ -236,7 +236,7 @@ import Testing
                 let message = try ring.nextCompletionWaiting().event(ReceiveMessageMultishot.self).expectMore()
                 #expect(!pipe.isAbandoned)
                 let payload = message.takePayload()
-                #expect(pipe.isAbandoned && payload.copyBytes() == [7])
+                #expect(pipe.becomesAbandoned && payload.copyBytes() == [7])
             } else if way == 2 {
                 // The completion is never looked at.
                 try ring.submit(waitingFor: 1)

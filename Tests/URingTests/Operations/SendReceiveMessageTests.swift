@@ -182,7 +182,7 @@ import Testing
             }
             #expect(descriptor.isCloseOnExec == true)
             drop(descriptor)
-            #expect(pipe.isAbandoned)
+            #expect(pipe.becomesAbandoned)
         }
         let isEmpty = received.operation.message.takeDescriptor() == nil
         #expect(isEmpty)
@@ -230,17 +230,17 @@ import Testing
                 #expect(!pipe.isAbandoned)
                 #expect(pair.first.sendNow([1]) == 1)
                 let next = try ring.run(ReceiveMessage(pair.second, into: received.operation.message))
-                #expect(pipe.isAbandoned)
+                #expect(pipe.becomesAbandoned)
                 drop(next)
             } else {
                 // The message gets new control data; what was received is not sent on.
                 var received = try ring.run(ReceiveMessage(pair.second, into: room(for: 1)))
                 received.operation.message.appendDescriptor(pipe.reader)
-                #expect(pipe.isAbandoned)
+                #expect(pipe.becomesAbandoned)
                 drop(received)
                 #expect(pipe.reader.isHeld == false)
             }
-            #expect(pipe.isAbandoned, "way \(way)")
+            #expect(pipe.becomesAbandoned, "way \(way)")
         }
     }
 
@@ -260,7 +260,7 @@ import Testing
         drop(received)
         #expect(!pipes[0].isAbandoned && pipes[1].becomesAbandoned)
         drop(first)
-        #expect(pipes[0].isAbandoned)
+        #expect(pipes[0].becomesAbandoned)
     }
 
     @Test func keepsDescriptorsOpenUntilTheyAreSent() throws {
@@ -299,7 +299,7 @@ import Testing
         }
         #expect(!pipe.isAbandoned)
         drop(descriptor)
-        #expect(pipe.isAbandoned)
+        #expect(pipe.becomesAbandoned)
     }
 
     // MARK: In flight, errors, misuse

@@ -70,8 +70,9 @@ import Testing
                 while ring.nextCompletion() != nil { completed += 1 }
             }
             if Bool.random(using: &random) {
-                // Until the thread sleeps, or is about to.
-                let end = monotonicTime() + .microseconds(Int.random(in: 0...3000, using: &random))
+                // Now and then until the thread sleeps, else until it is perhaps about to.
+                let isPatient = Int.random(in: 0..<8, using: &random) == 0
+                let end = monotonicTime() + (isPatient ? .seconds(5) : .microseconds(Int.random(in: 0...3000, using: &random)))
                 while ring.core.submissions.flags & CURING_SQ_NEED_WAKEUP == 0 && monotonicTime() < end {}
             }
             if ring.core.submissions.flags & CURING_SQ_NEED_WAKEUP != 0 { wakeUps += 1 }
