@@ -42,6 +42,10 @@ if [ "$status" -eq 124 ]; then
 elif [ ! -s "$events" ] || ! grep -q '"kind":"runEnded"' "$events"; then
     stop "the tests were not built, or their runner stopped before the end of the run" $((status ? status : 1))
 elif [ "$status" -ne 0 ]; then
+    # The last lines are what one gets to see of a long log, so what failed stands there, right above the summary.
+    echo "What failed:"
+    { grep -aE -A 3 'recorded an issue' "$output" || true; } | grep -avE '^(◇|✔|--)' | tail -n 40
+    { grep -aE 'Test run with [0-9]+ tests?' "$output" || true; } | tail -n 1
     exit "$status"
 fi
 
