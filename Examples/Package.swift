@@ -20,6 +20,7 @@ let package = Package(
         .executable(name: "copy", targets: ["Copy"]),
         .executable(name: "echo", targets: ["Echo"]),
         .executable(name: "file-pipeline", targets: ["FilePipeline"]),
+        .executable(name: "programs", targets: ["Programs"]),
         .executable(name: "sharded-echo", targets: ["ShardedEcho"]),
         .executable(name: "udp-relay", targets: ["UDPRelay"]),
         .executable(name: "transmit", targets: ["Transmit"]),
@@ -38,13 +39,24 @@ let package = Package(
         .executableTarget(
             name: "Echo", dependencies: ["Support", "CEpollEcho", uring, system, argumentParser], swiftSettings: strict),
         .executableTarget(name: "FilePipeline", dependencies: ["Support", uring, system, argumentParser], swiftSettings: strict),
+        // Completion programs: the model, programs in it, and the command.
+        .target(name: "CompletionPrograms", dependencies: ["CPrograms", uring, system], swiftSettings: strict),
+        .target(name: "ExamplePrograms", dependencies: ["CompletionPrograms", uring, system], swiftSettings: strict),
+        .executableTarget(
+            name: "Programs",
+            dependencies: ["CompletionPrograms", "CPrograms", "ExamplePrograms", "Support", uring, system, argumentParser],
+            swiftSettings: strict),
         .executableTarget(name: "ShardedEcho", dependencies: ["Support", uring, system, argumentParser], swiftSettings: strict),
         .executableTarget(name: "UDPRelay", dependencies: ["Support", uring, system, argumentParser], swiftSettings: strict),
         .executableTarget(
             name: "Transmit", dependencies: ["Support", "CProcess", uring, system, argumentParser], swiftSettings: strict),
-        // The echo server to compare with, and what Swift cannot ask Linux for without unsafe code.
+        // Servers and loops to compare with, and what Swift cannot ask Linux for without unsafe code.
         .target(name: "CEpollEcho", cSettings: [.define("_GNU_SOURCE")]),
+        .target(name: "CPrograms", cSettings: [.define("_GNU_SOURCE")]),
         .target(name: "CProcess", cSettings: [.define("_GNU_SOURCE")]),
+        .testTarget(
+            name: "CompletionProgramsTests", dependencies: ["CompletionPrograms", "CPrograms", "ExamplePrograms", uring, system],
+            swiftSettings: strict),
         // Runs the programs as a person would.
         .testTarget(name: "ProgramTests", dependencies: [uring, system], swiftSettings: strict),
     ],
