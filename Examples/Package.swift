@@ -24,6 +24,7 @@ let package = Package(
         .executable(name: "sharded-echo", targets: ["ShardedEcho"]),
         .executable(name: "udp-relay", targets: ["UDPRelay"]),
         .executable(name: "transmit", targets: ["Transmit"]),
+        .executable(name: "tunnel", targets: ["Tunnel"]),
         // What the benchmarks use as well.
         .library(name: "Support", targets: ["Support", "CProcess"]),
     ],
@@ -50,10 +51,13 @@ let package = Package(
         .executableTarget(name: "UDPRelay", dependencies: ["Support", uring, system, argumentParser], swiftSettings: strict),
         .executableTarget(
             name: "Transmit", dependencies: ["Support", "CProcess", uring, system, argumentParser], swiftSettings: strict),
+        .executableTarget(
+            name: "Tunnel", dependencies: ["Support", "CProcess", "CTunnel", uring, system, argumentParser], swiftSettings: strict),
         // Servers and loops to compare with, and what Swift cannot ask Linux for without unsafe code.
         .target(name: "CEpollEcho", cSettings: [.define("_GNU_SOURCE")]),
         .target(name: "CPrograms", cSettings: [.define("_GNU_SOURCE")]),
         .target(name: "CProcess", cSettings: [.define("_GNU_SOURCE")]),
+        .target(name: "CTunnel", cSettings: [.define("_GNU_SOURCE")]),
         .testTarget(
             name: "CompletionProgramsTests", dependencies: ["CompletionPrograms", "CPrograms", "ExamplePrograms", uring, system],
             swiftSettings: strict),
