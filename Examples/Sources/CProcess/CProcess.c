@@ -18,6 +18,14 @@ int process_stop_descriptor(void) {
     return descriptor < 0 ? -errno : descriptor;
 }
 
+void process_raise_file_limit(void) {
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) < 0) return;
+    limit.rlim_cur = limit.rlim_max;
+    // A process may always raise the one limit to the other.
+    setrlimit(RLIMIT_NOFILE, &limit);
+}
+
 static long long microseconds(struct timeval time) {
     return (long long)time.tv_sec * 1000000 + time.tv_usec;
 }

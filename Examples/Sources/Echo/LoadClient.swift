@@ -59,7 +59,7 @@ struct LoadClient: ~Copyable {
         self.patience = patience
         self.connections = connections
         pattern = Pattern(byteCount: byteCount)
-        result = LoadResult(connectionCount: connectionCount, requestByteCount: byteCount)
+        result = LoadResult(connectionCount: connectionCount, size: "\(byteCount) bytes")
         self.ring = ring
     }
 
@@ -155,6 +155,7 @@ struct LoadClient: ~Copyable {
                 \(mismatch.actual) instead of \(mismatch.expected).
                 """)
         }
+        result.verifiedByteCount += byteCount
         connection.requestsDone += 1
         if connection.requestsDone < requestCount && now < deadline {
             try request(index, with: completed.operation.memory, at: now)

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import Sharding
 import Support
 import SystemPackage
 import URing
@@ -12,10 +13,7 @@ struct ShardReport: Sendable {
 }
 
 /// The echo server of one thread, whose connections come from another ring.
-struct Shard: ~Copyable {
-    /// The label of the message that ends a shard.
-    static let stopLabel: UInt16 = 1
-
+struct EchoShard: Shard, ~Copyable {
     private enum Tag {
         case message
         case receive
@@ -50,7 +48,7 @@ struct Shard: ~Copyable {
                 case .message:
                     switch completion.takeMessage() {
                     case .directDescriptor(let connection, _): try begin(connection)
-                    case .value(_, label: Shard.stopLabel): break loop
+                    case .value(_, label: ShardMessage.stop): break loop
                     default: break
                     }
                 case .receive: try sendBack(completion.take(Receive<Buffer>.self))

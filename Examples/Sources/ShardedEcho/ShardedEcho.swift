@@ -2,6 +2,7 @@
 
 import ArgumentParser
 import Foundation
+import Sharding
 import Support
 import SystemPackage
 import URing
@@ -41,20 +42,22 @@ struct ShardedEcho: ParsableCommand {
     func run() throws {
         let stop = try stopDescriptor()
         let listener = try listen(at: address, port: port)
-        var acceptor = try Acceptor(listener: listener, stop: stop)
+        var acceptor = try Acceptor<ShardReport>(listener: listener, stop: stop)
         for _ in 0..<threads {
-            try acceptor.startShard(connectionLimit: connections, bufferByteCount: bufferByteCount)
+            try acceptor.startShard { [connections, bufferByteCount] in
+                try EchoShard(connectionLimit: connections, bufferByteCount: bufferByteCount)
+            }
         }
         say("Listening at \(try Support.address(of: listener)) (\(threads) threads); Ctrl-C ends.\n")
-        let report = try acceptor.run()
-        say("\(report)\n\(usedTime())\n")
+        let (reports, refusedCount) = try acceptor.run()
+        say("\(Report(shards: reports, refusedConnections: refusedCount))\n\(usedTime())\n")
     }
 }
 
 /// What the server did.
 struct Report: CustomStringConvertible {
-    var shards: [ShardReport] = []
-    var refusedConnections = 0
+    var shards: [ShardReport]
+    var refusedConnections: Int
 
     var description: String {
         let sum = { (value: KeyPath<ShardReport, Int>) in shards.reduce(0) { $0 + $1[keyPath: value] } }

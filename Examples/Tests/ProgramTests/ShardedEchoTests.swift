@@ -9,7 +9,8 @@ import Testing
         let server = try Program("sharded-echo", ["--threads", "3", "--buffer", "3000"])
         let port = try portNumber(in: server.firstLine())
         let load = try run(
-            "echo", "load", "--port", port, "--connections", "16", "--requests", "50", "--size", String(byteCount), "--patience", "20")
+            "echo", "load", "--port", port, "--connections", "16", "--requests", "50", "--size", String(byteCount), "--patience", "20",
+            "--duration", "600")
         #expect(load.status == 0)
         #expect(load.errors == "")
         #expect(String(decoding: load.output, as: UTF8.self).contains("Verified: all \(16 * 50 * byteCount) bytes"))
@@ -28,7 +29,8 @@ import Testing
         let port = try portNumber(in: server.firstLine())
         let load = try run("echo", "load", "--port", port, "--connections", "7", "--requests", "1000000", "--patience", "20")
         #expect(load.status == 1)
-        #expect(load.errors.contains("Receiving on connection"))
+        // Which one it is, and what it sees of that, depends on who is first.
+        #expect(load.errors.contains("onnection "))
         server.terminate()
         let outcome = try server.outcome()
         #expect(outcome.status == 0)

@@ -9,6 +9,9 @@
 /// To be called before the first thread starts: threads inherit what is blocked.
 int process_stop_descriptor(void);
 
+/// Lets the process have as many open files as it may allow itself.
+void process_raise_file_limit(void);
+
 /// Processor time in microseconds.
 typedef struct process_time {
     long long user;

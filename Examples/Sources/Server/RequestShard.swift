@@ -1,0 +1,347 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Framing
+import Sharding
+import Support
+import SystemPackage
+import URing
+
+/// How each shard serves.
+struct ShardSettings: Sendable {
+    var connectionLimit: Int
+    /// The largest payload, and the largest answer.
+    var byteLimit: Int
+    /// The pool that is received into.
+    var bufferCount: Int
+    var bufferByteCount: Int
+    /// How long a request may take to arrive, and a client to take something of an answer.
+    var requestTime: Duration
+    /// How long there may be no request, if there is a limit.
+    var idleTime: Duration?
+    /// How long answers have to leave at the end.
+    var drainTime: Duration
+    /// After how many requests a connection moves on to another shard, if ever.
+    var moveAfter: Int?
+
+    /// The time from tick to tick: what has a time takes at most a sixteenth more.
+    var tickTime: Duration { min(max(requestTime / 16, .milliseconds(1)), .milliseconds(100)) }
+
+    /// How many ticks are surely as long.
+    func ticks(_ time: Duration) -> Int { Int((time / tickTime).rounded(.up)) + 1 }
+}
+
+/// The server of one thread.
+///
+/// Connections come from other rings, as slots of this ring's file table. Each has one operation that receives again and again, into buffers
+/// of a pool that all share. A buffer is looked at and given back at once: of a request nothing is kept but what its answer will be, so
+/// nobody can hold buffers that others need. Answers are written into buffers that only connections have that send.
+struct RequestShard: Shard, ~Copyable {
+    /// What an operation is doing, and for which connection: they go by their slots in the file table.
+    enum Tag {
+        case message
+        case tick
+        case receive(Int)
+        case cancel
+        case send(Int)
+        case shutdown
+        case move(Int)
+        case close
+    }
+
+    /// How much is sent at a time.
+    private static let outputByteCount = 16 * 1024
+    /// How many answers a connection may have to come before nothing more is received from it.
+    private static let answerLimit = 256
+
+    private let number: Int
+    private let settings: ShardSettings
+    private let moves: Moves
+    private var ring: Ring<Tag>
+    private let files: FileTable
+    private let buffers: BufferRing
+    private let row = AnswerRow()
+
+    private var connections: [Connection?]
+    private var openCount = 0
+    private var lastNumber: UInt64 = 0
+    private var spareOutputs = BufferVector()
+    private var wheel = TimerWheel()
+    private var isTicking = false
+    private let requestTicks: Int
+    private let idleTicks: Int?
+    private var isStopping = false
+    private var report = ShardReport()
+
+    init(number: Int, _ settings: ShardSettings, _ moves: Moves) throws {
+        var ring = try Ring<Tag>(entries: 1024)
+        let files = try attempt("Cannot have \(settings.connectionLimit) connections (see `ulimit -n`)") { () throws(Errno) in
+            try ring.makeFileTable(count: settings.connectionLimit)
+        }
+        let buffers = try ring.makeBufferRing(count: settings.bufferCount, byteCount: settings.bufferByteCount)
+        self.files = files
+        self.ring = ring
+        self.buffers = buffers
+        self.number = number
+        self.settings = settings
+        self.moves = moves
+        connections = Array(repeating: nil, count: settings.connectionLimit)
+        requestTicks = settings.ticks(settings.requestTime)
+        idleTicks = settings.idleTime.map(settings.ticks)
+    }
+
+    mutating func makeHandle() throws(Errno) -> RingHandle {
+        try ring.makeHandle(messageTag: .message, receivingInto: files)
+    }
+
+    consuming func run() throws -> ShardReport {
+        while !isStopping || openCount > 0 {
+            try ring.submit(waitingFor: 1)
+            while let completion = ring.nextCompletion() {
+                switch completion.tag {
+                case .receive(let slot): try received(slot, completion.event(ReceiveMultishot.self))
+                case .send(let slot): try sent(slot, completion.take(Send<Buffer>.self))
+                case .tick: try ticked(completion.take(Timeout.self))
+                case .message: try obey(completion.takeMessage())
+                case .move(let slot): try moved(slot, completion.take(SendRingDescriptor.self))
+                // A receive that was cancelled says so itself, and so does one whose client has ended.
+                case .cancel, .shutdown, .close: break
+                }
+            }
+        }
+        // Waits for what is in flight; descriptors and buffers are gone then.
+        let leftovers = ring.close()
+        if !leftovers.isEmpty { complain("\(leftovers.leakedOperations) operations did not end in time.\n") }
+        return report
+    }
+}
+
+// MARK: Beginning and ending
+
+extension RequestShard {
+    private mutating func obey(_ message: consuming RingMessage) throws {
+        switch consume message {
+        case .directDescriptor(let socket, let number): try begin(socket, moves.take(number))
+        case .value(_, label: ShardMessage.stop): try stop()
+        default: break
+        }
+    }
+
+    private mutating func begin(_ socket: consuming DirectDescriptor, _ parser: RequestParser?) throws {
+        let slot = socket.slot
+        let parser = parser ?? RequestParser(byteLimit: settings.byteLimit)
+        lastNumber += 1
+        let connection = Connection(
+            socket, number: lastNumber, parser: parser, movesAt: settings.moveAfter.map { parser.requestCount + $0 } ?? .max)
+        connections[slot] = connection
+        openCount += 1
+        report.connections += 1
+        connection.duty = parser.isWithinRequest ? .finishItsRequest : .askAnything
+        try receive(connection, slot)
+        try expect(connection.duty, of: connection, slot)
+        if isStopping { try drain(connection, slot) }
+    }
+
+    /// Closes a connection; what is in flight for it is cancelled first, and its completions find nobody.
+    private mutating func close(_ connection: Connection, _ slot: Int) throws {
+        guard let socket = connection.socket.take() else { return }
+        connections[slot] = nil
+        openCount -= 1
+        try ring.close(cancelling: socket, tag: .close)
+    }
+
+    /// Has the answers leave that are due, and then the connections end.
+    private mutating func stop() throws {
+        isStopping = true
+        for slot in connections.indices {
+            if let connection = connections[slot] { try drain(connection, slot) }
+        }
+    }
+
+    private mutating func drain(_ connection: Connection, _ slot: Int) throws {
+        if case .requests = connection.input { connection.input = .ignored }
+        connection.deadline = wheel.now + settings.ticks(settings.drainTime)
+        try setTimer(of: connection, slot)
+        try goOn(connection, slot)
+    }
+}
+
+// MARK: Requests and answers
+
+extension RequestShard {
+    private mutating func receive(_ connection: Connection, _ slot: Int) throws {
+        connection.receiving = .armed(try ring.prepare(ReceiveMultishot(connection.hold(), into: buffers), tag: .receive(slot)))
+    }
+
+    private mutating func received(_ slot: Int, _ event: consuming Event<ReceiveMultishot>) throws {
+        guard let connection = connections[slot] else { return }
+        switch consume event {
+        case .more(let result):
+            look(at: result, connection)
+        case .finished(let completed):
+            let ending = completed.ending
+            look(at: completed.result, connection)
+            connection.receiving = .ended
+            switch ending {
+            // All buffers are back by the time that it is submitted again.
+            case .rearm, .completionQueueFull, .outOfBuffers, .cancelled: break
+            case .endOfStream: connection.input = .over
+            case .failed, .tableFull:
+                report.failed += 1
+                return try close(connection, slot)
+            }
+        }
+        try goOn(connection, slot)
+    }
+
+    /// Finds the requests in what was received, and gives the buffer back.
+    private mutating func look(at result: consuming Result<BufferLease, Errno>, _ connection: Connection) {
+        guard case .success(let lease) = consume result, case .requests = connection.input else { return }
+        let before = connection.parser.requestCount
+        if !connection.parser.parse(lease.span, into: &connection.answers) {
+            // What was asked for before is answered.
+            connection.input = .over
+            report.tooLarge += 1
+        }
+        report.requests += connection.parser.requestCount - before
+    }
+
+    private mutating func sent(_ slot: Int, _ completed: consuming Completed<Send<Buffer>>) throws {
+        guard let connection = connections[slot] else { return }
+        guard case .success(let count) = completed.result else {
+            // The client is gone.
+            report.failed += 1
+            return try close(connection, slot)
+        }
+        completed.operation.start += count
+        if completed.operation.start < completed.operation.memory.count {
+            // The socket took only a part: the same operation sends the rest.
+            try ring.prepare(completed.operation, tag: .send(slot))
+            return try expect(.takeItsAnswers, of: connection, slot)
+        }
+        if spareOutputs.count < BufferVector.maximumCount { spareOutputs.append(completed.operation.memory) }
+        connection.isSending = false
+        try goOn(connection, slot)
+    }
+
+    /// Does what a connection needs next.
+    private mutating func goOn(_ connection: Connection, _ slot: Int) throws {
+        if !connection.isSending && !connection.answers.isEmpty {
+            var output = spareOutputs.popLast() ?? Buffer(byteCapacity: RequestShard.outputByteCount)
+            output.truncate(to: 0)
+            connection.answers.write(to: &output, from: row)
+            try ring.prepare(Send(connection.hold(), from: output), tag: .send(slot))
+            connection.isSending = true
+            try expect(.takeItsAnswers, of: connection, slot)
+        }
+        switch connection.input {
+        case .requests: try goOnReceiving(connection, slot)
+        case .ignored: try goOnEnding(connection, slot)
+        case .over:
+            if connection.hasAnswered { return try close(connection, slot) }
+        }
+        guard !connection.isSending else { return }
+        let isNew = connection.duty != .finishItsRequest
+        if !connection.parser.isWithinRequest {
+            try expect(.askAnything, of: connection, slot)
+        } else if isNew {
+            // More bytes of the same request do not put it off.
+            try expect(.finishItsRequest, of: connection, slot)
+        }
+    }
+
+    /// Receives as long as the client takes what it is sent, and has not to move.
+    private mutating func goOnReceiving(_ connection: Connection, _ slot: Int) throws {
+        let isToMove = connection.parser.requestCount >= connection.movesAt
+        switch connection.receiving {
+        case .armed(let receive):
+            guard connection.answers.count >= RequestShard.answerLimit || isToMove else { return }
+            try ring.prepare(Cancel(receive), tag: .cancel)
+            connection.receiving = .cancelled
+        case .cancelled: break
+        case .ended:
+            if isToMove {
+                if connection.hasAnswered { try move(connection, slot) }
+            } else if connection.answers.count < RequestShard.answerLimit {
+                try self.receive(connection, slot)
+            }
+        }
+    }
+
+    /// Tells the client, when it has been sent all, that this is the end, and waits for its own: closing while there is something to be
+    /// received would take answers from it that it has not read yet.
+    private mutating func goOnEnding(_ connection: Connection, _ slot: Int) throws {
+        if case .ended = connection.receiving { try receive(connection, slot) }
+        guard connection.hasAnswered && !connection.hasShutDown else { return }
+        try ring.prepare(Shutdown(connection.hold(), .sending), tag: .shutdown)
+        connection.hasShutDown = true
+    }
+}
+
+// MARK: Moving to another shard
+
+extension RequestShard {
+    /// Hands over a connection for which nothing is in flight; what comes meanwhile stays in the socket.
+    private mutating func move(_ connection: Connection, _ slot: Int) throws {
+        guard let (number, next) = moves.leave(connection.parser, shard: number) else {
+            connection.movesAt = .max
+            return try receive(connection, slot)
+        }
+        guard let socket = connection.socket.take() else { return }
+        connections[slot] = nil
+        openCount -= 1
+        report.moved += 1
+        try ring.prepare(SendRingDescriptor(socket, to: next, value: number), tag: .move(Int(number)))
+    }
+
+    /// Takes the connection back if the other shard has no room for it or has ended.
+    private mutating func moved(_ number: Int, _ completed: consuming Completed<SendRingDescriptor>) throws {
+        guard case .failure = completed.result else { return }
+        report.moved -= 1
+        report.connections -= 1
+        try begin(completed.operation.descriptor, moves.take(UInt32(number)))
+    }
+}
+
+// MARK: Time
+
+extension RequestShard {
+    /// Gives a connection time for what is expected of it.
+    private mutating func expect(_ duty: Connection.Duty, of connection: Connection, _ slot: Int) throws {
+        connection.duty = duty
+        // At the end, there is one time for all.
+        if isStopping { return }
+        switch duty {
+        case .askAnything: connection.deadline = idleTicks.map { wheel.now + $0 } ?? .max
+        case .finishItsRequest, .takeItsAnswers: connection.deadline = wheel.now + requestTicks
+        }
+        try setTimer(of: connection, slot)
+    }
+
+    private mutating func setTimer(of connection: Connection, _ slot: Int) throws {
+        // One that comes too early is set again then.
+        guard connection.deadline < connection.timer else { return }
+        connection.timer = connection.deadline
+        wheel.set(TimerWheel.Timer(place: slot, owner: connection.number, tick: connection.deadline))
+        if !isTicking {
+            try ring.prepare(Timeout(after: settings.tickTime), tag: .tick)
+            isTicking = true
+        }
+    }
+
+    private mutating func ticked(_ completed: consuming Completed<Timeout>) throws {
+        for timer in wheel.tick() {
+            guard let connection = connections[timer.place], connection.number == timer.owner, connection.timer == timer.tick else {
+                continue
+            }
+            connection.timer = .max
+            if connection.deadline > wheel.now {
+                try setTimer(of: connection, timer.place)
+            } else {
+                if isStopping { report.cutOff += 1 } else { report.timedOut += 1 }
+                try close(connection, timer.place)
+            }
+        }
+        // Nothing ticks for a server that has nobody to wait for.
+        if wheel.count > 0 { try ring.prepare(completed.operation, tag: .tick) } else { isTicking = false }
+    }
+}

@@ -1,0 +1,199 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Foundation
+import Framing
+import Testing
+import URing
+
+/// The rows are those of the table in Docs/Examples/Server.md.
+@Suite struct ServerTests {
+    private func serve(_ arguments: String...) throws -> (server: Program, port: String) {
+        let server = try Program("server", ["serve"] + arguments)
+        return (server, try portNumber(in: server.firstLine()))
+    }
+
+    /// Loads a server, and expects that every answer is right.
+    @discardableResult
+    private func load(
+        _ port: String, _ connections: Int, _ requests: Int, _ arguments: String..., sourceLocation: SourceLocation = #_sourceLocation
+    ) throws -> String {
+        let load = try Program(
+            "server",
+            [
+                "load", "--port", port, "--connections", "\(connections)", "--requests", "\(requests)", "--patience", "30", "--duration",
+                "600",
+            ]
+                + arguments
+        ).outcome()
+        #expect(load.status == 0 && load.errors == "", sourceLocation: sourceLocation)
+        let text = String(decoding: load.output, as: UTF8.self)
+        #expect(text.contains("\(connections) connections made \(connections * requests) requests"), sourceLocation: sourceLocation)
+        return text
+    }
+
+    /// Ends a server, and says what it reports.
+    private func end(_ server: Program, sourceLocation: SourceLocation = #_sourceLocation) throws -> String {
+        server.terminate()
+        let outcome = try server.outcome()
+        #expect(outcome.status == 0 && outcome.errors == "", sourceLocation: sourceLocation)
+        return String(decoding: outcome.output, as: UTF8.self)
+    }
+
+    // Requests come in pieces and many at a time; with 16 under way and large answers both sides have to wait for each other.
+    @Test("S3-15: requests and answers of all sizes, many under way", arguments: ["ring", "epoll"])
+    func everyAnswerIsRight(engine: String) throws {
+        let (server, port) = try serve(engine)
+        try load(port, 16, 300)
+        try load(port, 16, 100, "--vary", "--payload", "600", "--answer", "3000", "--depth", "16")
+        try load(port, 4, 5, "--payload", "100000", "--answer", "200000", "--depth", "3")
+        try load(port, 8, 300, "--payload", "0", "--answer", "1", "--depth", "100")
+        let text = try end(server)
+        #expect(text.contains("Served 44 connections (0 more were turned away): 8820 requests."))
+        #expect(text.contains("Closed: 0 too slow, 0 that wanted too much, 0 that failed, 0 cut off at the end."))
+    }
+
+    @Test("S3-15: one small buffer is enough for all connections")
+    func aPoolOfOneBufferServesAll() throws {
+        let (server, port) = try serve("ring", "--buffers", "1", "--buffer", "100")
+        try load(port, 32, 30, "--vary", "--payload", "1000", "--answer", "1000", "--depth", "4")
+        _ = try end(server)
+    }
+
+    @Test("S3-13: connections are shared by threads, and move from one to another in the middle of requests")
+    func connectionsMoveAndLoseNoByte() throws {
+        let (server, port) = try serve("ring", "--threads", "3", "--move-after", "5", "--buffer", "500")
+        try load(port, 12, 200, "--vary", "--payload", "700", "--answer", "900", "--depth", "9")
+        let text = try end(server)
+        #expect(text.contains("Served 12 connections (0 more were turned away): 2400 requests."))
+        let moves = text.firstMatch(of: /(\d+) moves/).flatMap { Int($0.output.1) }
+        #expect(try #require(moves) >= 12)
+    }
+
+    @Test("S3-14: the slow, the greedy and the gone cost nobody else anything")
+    func badClientsCostNobodyElseAnything() throws {
+        let (server, port) = try serve("ring", "--request-timeout", "0.2", "--limit", "1000000", "--buffers", "4")
+        var halfHeader = try RequestClient(port: port)
+        try halfHeader.send([5, 0, 0, 0])
+        var halfPayload = try RequestClient(port: port)
+        try halfPayload.send(RequestClient.header(payloadByteCount: 100, answerByteCount: 1) + [1, 2, 3])
+        var endless = try RequestClient(port: port)
+        try endless.send(RequestClient.header(payloadByteCount: 0xffff_ffff, answerByteCount: 1))
+        var greedy = try RequestClient(port: port)
+        try greedy.send(RequestClient.header(payloadByteCount: 0, answerByteCount: 0xffff_ffff))
+        // Reads no answer, and asks until neither side takes any more.
+        var deaf = try RequestClient(port: port)
+        let questions = (0..<100).flatMap { _ in RequestClient.request(payload: [], answerByteCount: 100_000) }
+        for _ in 0..<10_000 { guard try deaf.send(questions) else { break } }
+        // Leaves with an answer unread, which makes a reset of it.
+        do {
+            var gone = try RequestClient(port: port)
+            try gone.send(RequestClient.request(payload: [1], answerByteCount: 1_000_000))
+            _ = try gone.receive()
+        }
+
+        try load(port, 16, 200, "--depth", "4")
+        // The server ends each of them by itself.
+        #expect(try halfHeader.receiveAll() == [])
+        #expect(try halfPayload.receiveAll() == [])
+        #expect(try endless.receiveAll() == [])
+        #expect(try greedy.receiveAll() == [])
+        _ = try deaf.receiveAll()
+        try load(port, 16, 50)
+        let text = try end(server)
+        #expect(text.contains("Closed: 3 too slow, 2 that wanted too much, 1 that failed, 0 cut off at the end."))
+    }
+
+    @Test("S3-14: connections that ask nothing are closed only when there is a time for that")
+    func idleConnectionsHaveTheirOwnTime() throws {
+        let (server, port) = try serve("ring", "--request-timeout", "0.1", "--idle-timeout", "0.3")
+        var idle = try RequestClient(port: port)
+        try idle.send(RequestClient.request(payload: [1, 2, 3], answerByteCount: 10))
+        #expect(try idle.receiveAll().count == 10)
+        #expect(try end(server).contains("Closed: 1 too slow"))
+
+        let (patient, otherPort) = try serve("ring", "--request-timeout", "0.1")
+        var first = try RequestClient(port: otherPort)
+        // The second is closed for its half request, long after the first had no more time for one.
+        var second = try RequestClient(port: otherPort)
+        try second.send([1])
+        #expect(try second.receiveAll() == [])
+        try first.send(RequestClient.request(payload: [1], answerByteCount: 1))
+        #expect(try first.receive()?.count == 1)
+        #expect(try end(patient).contains("Closed: 1 too slow"))
+    }
+
+    @Test("S3-15: answers on their way leave when the server is asked to end")
+    func answersOnTheirWayLeave() throws {
+        let (server, port) = try serve("ring")
+        var client = try RequestClient(port: port)
+        // They fit one buffer, so all have been looked at when the first answer comes. The answers do not fit the socket.
+        let payload: [UInt8] = Array(0..<64)
+        let requests = (0..<56).flatMap { _ in RequestClient.request(payload: payload, answerByteCount: 200_000) }
+        try client.send(requests)
+        let beginning = try #require(try client.receive())
+        server.terminate()
+        let rest = try client.receiveAll()
+        #expect(beginning.count + rest.count == 56 * 200_000)
+        #expect((beginning + rest).suffix(200_000) == (beginning + rest).prefix(200_000))
+        _ = consume client
+        #expect(try end(server).contains("Closed: 0 too slow, 0 that wanted too much, 0 that failed, 0 cut off at the end."))
+    }
+
+    @Test("S3-15: a busy server ends behind whole answers", arguments: [1, 3])
+    func aBusyServerEndsBehindWholeAnswers(threads: Int) throws {
+        let (server, port) = try serve("ring", "--threads", "\(threads)", "--move-after", "20")
+        let load = try Program(
+            "server", ["load", "--port", port, "--connections", "16", "--depth", "4", "--answer", "5000", "--vary", "--until-closed"])
+        // There is something to be cut off by the time that a whole load has come and gone.
+        try self.load(port, 4, 100)
+        let text = try end(server)
+        #expect(text.contains("0 that failed, 0 cut off at the end."))
+        let outcome = try load.outcome()
+        #expect(outcome.status == 0 && outcome.errors == "")
+        #expect(String(decoding: outcome.output, as: UTF8.self).contains("Verified: all"))
+    }
+
+    @Test("S3-15: a client that takes nothing does not keep the server from ending")
+    func theEndDoesNotWaitForEver() throws {
+        let (server, port) = try serve("ring", "--drain", "0.2")
+        var deaf = try RequestClient(port: port)
+        try deaf.send((0..<56).flatMap { _ in RequestClient.request(payload: [], answerByteCount: 1_000_000) })
+        _ = try deaf.receive()
+        #expect(try end(server).contains("0 that failed, 1 cut off at the end."))
+    }
+
+    @Test("S3-16: ten thousand idle connections share one pool")
+    func idleConnectionsShareOnePool() throws {
+        let (server, port) = try serve("ring", "--connections", "11000", "--buffers", "256", "--buffer", "4096")
+        let mebibytes = { (text: String) in text.firstMatch(of: /Server: ([\d.]+) MiB/).flatMap { Double($0.output.1) } }
+        let before = try #require(mebibytes(load(port, 16, 10, "--server-pid", "\(server.identifier)")))
+        let after = try #require(mebibytes(load(port, 16, 10, "--idle", "10000", "--server-pid", "\(server.identifier)")))
+        // A buffer for each would be 39 MiB.
+        #expect(after - before < 12)
+        #expect(try end(server).contains("Served 10032 connections (0 more were turned away)"))
+    }
+
+    @Test func connectionsAboveTheLimitAreTurnedAway() throws {
+        for engine in ["ring", "epoll"] {
+            let (server, port) = try serve(engine, "--connections", "3")
+            let load = try run("server", "load", "--port", port, "--connections", "4", "--requests", "1000000", "--patience", "20")
+            #expect(load.status == 1 && load.errors.contains("onnection "))
+            #expect(try end(server).contains("(1 more were turned away)"))
+        }
+    }
+
+    // Two servers that speak the same, and a load that says when they do not.
+    @Test func comparingRunsBothServers() throws {
+        let outcome = try run("server", "compare", "--rounds", "1", "--connections", "8", "--requests", "200", "--duration", "20")
+        #expect(outcome.status == 0 && outcome.errors == "")
+        let text = String(decoding: outcome.output, as: UTF8.self)
+        #expect(text.contains("\nring\t") && text.contains("\nepoll\t") && text.contains("Rings against epoll"))
+    }
+
+    @Test func loadOfAServerWithOtherAnswersSaysSo() throws {
+        let server = try Program("echo", ["serve"])
+        let port = try portNumber(in: server.firstLine())
+        let load = try run("server", "load", "--port", port, "--connections", "1", "--requests", "10", "--patience", "20")
+        #expect(load.status == 1 && load.errors.contains("Wrong byte: within bytes 0 to 64 of an answer on connection 0, to request 0."))
+    }
+}
