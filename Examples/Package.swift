@@ -20,10 +20,12 @@ let package = Package(
         .executable(name: "copy", targets: ["Copy"]),
         .executable(name: "echo", targets: ["Echo"]),
         .executable(name: "file-pipeline", targets: ["FilePipeline"]),
+        .executable(name: "programs", targets: ["Programs"]),
         .executable(name: "server", targets: ["Server"]),
         .executable(name: "sharded-echo", targets: ["ShardedEcho"]),
         .executable(name: "udp-relay", targets: ["UDPRelay"]),
         .executable(name: "transmit", targets: ["Transmit"]),
+        .executable(name: "tunnel", targets: ["Tunnel"]),
         // What the benchmarks use as well.
         .library(name: "Support", targets: ["Support", "CProcess"]),
     ],
@@ -39,6 +41,17 @@ let package = Package(
         .executableTarget(
             name: "Echo", dependencies: ["Support", "CEpollEcho", uring, system, argumentParser], swiftSettings: strict),
         .executableTarget(name: "FilePipeline", dependencies: ["Support", uring, system, argumentParser], swiftSettings: strict),
+        // Completion programs: the model, programs in it, and the command.
+        .target(name: "CompletionPrograms", dependencies: ["CPrograms", uring, system], swiftSettings: strict),
+        .target(name: "ExamplePrograms", dependencies: ["CompletionPrograms", uring, system], swiftSettings: strict),
+        .executableTarget(
+            name: "Programs",
+            dependencies: ["CompletionPrograms", "CPrograms", "ExamplePrograms", "Support", uring, system, argumentParser],
+            swiftSettings: strict),
+        // One ring for each thread, and connections that go from ring to ring.
+        .target(name: "Sharding", dependencies: ["Support", uring, system], swiftSettings: strict),
+        // The requests and answers of `server`, and its timers.
+        .target(name: "Framing", dependencies: ["CFraming", uring], swiftSettings: strict),
         .executableTarget(
             name: "Server", dependencies: ["Framing", "Sharding", "Support", "CFraming", uring, system, argumentParser],
             swiftSettings: strict),
@@ -47,14 +60,17 @@ let package = Package(
         .executableTarget(name: "UDPRelay", dependencies: ["Support", uring, system, argumentParser], swiftSettings: strict),
         .executableTarget(
             name: "Transmit", dependencies: ["Support", "CProcess", uring, system, argumentParser], swiftSettings: strict),
-        // One ring for each thread, and connections that go from ring to ring.
-        .target(name: "Sharding", dependencies: ["Support", uring, system], swiftSettings: strict),
-        // The requests and answers of `server`, and its timers.
-        .target(name: "Framing", dependencies: ["CFraming", uring], swiftSettings: strict),
-        .target(name: "CFraming", cSettings: [.define("_GNU_SOURCE")]),
-        // The echo server to compare with, and what Swift cannot ask Linux for without unsafe code.
+        .executableTarget(
+            name: "Tunnel", dependencies: ["Support", "CProcess", "CTunnel", uring, system, argumentParser], swiftSettings: strict),
+        // Servers and loops to compare with, and what Swift cannot ask Linux for without unsafe code.
         .target(name: "CEpollEcho", cSettings: [.define("_GNU_SOURCE")]),
+        .target(name: "CFraming", cSettings: [.define("_GNU_SOURCE")]),
+        .target(name: "CPrograms", cSettings: [.define("_GNU_SOURCE")]),
         .target(name: "CProcess", cSettings: [.define("_GNU_SOURCE")]),
+        .target(name: "CTunnel", cSettings: [.define("_GNU_SOURCE")]),
+        .testTarget(
+            name: "CompletionProgramsTests", dependencies: ["CompletionPrograms", "CPrograms", "ExamplePrograms", uring, system],
+            swiftSettings: strict),
         // Runs the programs as a person would.
         .testTarget(name: "ProgramTests", dependencies: ["Framing", "Support", uring, system], swiftSettings: strict),
     ],

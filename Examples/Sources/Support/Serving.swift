@@ -18,14 +18,27 @@ public func stopDescriptor() throws(Failure) -> UnownedDescriptor {
 
 /// Listens at an address, for connections that send what they have at once.
 public func listen(at ip: String, port: UInt16) throws -> Descriptor {
-    let wanted = try SocketAddress(ip: ip, port: port)
+    try listen(at: SocketAddress(ip: ip, port: port))
+}
+
+/// Listens at an address, for connections that send what they have at once.
+public func listen(at wanted: SocketAddress) throws(Failure) -> Descriptor {
     let listener = try attempt("Cannot listen at \(wanted)") { () throws(Errno) in try Descriptor.listening(at: wanted) }
     // The sockets of connections inherit this. An answer that goes out in parts would else wait for the client's acknowledgements.
     try attempt("Cannot set TCP_NODELAY") { () throws(Errno) in try listener.setOption(.noDelay, to: true) }
     return listener
 }
 
-/// Where a listener listens.
+/// Makes a datagram socket with an address of its own.
+public func datagramSocket(at address: SocketAddress) throws(Failure) -> Descriptor {
+    try attempt("Cannot have a socket at \(address)") { () throws(Errno) in
+        let socket = try Descriptor.socket(address.domain, .datagram)
+        try socket.bind(to: address)
+        return socket
+    }
+}
+
+/// The address of a socket, such as where a listener listens.
 public func address(of listener: borrowing Descriptor) throws(Failure) -> SocketAddress {
     do {
         return try listener.localAddress()

@@ -44,8 +44,8 @@ struct UDPRelay: ParsableCommand {
     func run() throws {
         let stop = try stopDescriptor()
         let peer = try SocketAddress(ip: peerAddress, port: peerPort)
-        let clientSide = try bound(to: SocketAddress(ip: address, port: port))
-        let peerSide = try bound(to: peer.isIPv4 ? .ipv4Any(port: 0) : .ipv6Any(port: 0))
+        let clientSide = try datagramSocket(at: SocketAddress(ip: address, port: port))
+        let peerSide = try datagramSocket(at: peer.isIPv4 ? .ipv4Any(port: 0) : .ipv6Any(port: 0))
         let listening = try attempt("Cannot ask for the address") { () throws(Errno) in try clientSide.localAddress() }
         let sending = try attempt("Cannot ask for the address") { () throws(Errno) in try peerSide.localAddress() }
         say("Listening at \(listening) for \(peer), which hears from \(sending); Ctrl-C ends.\n")
@@ -55,13 +55,5 @@ struct UDPRelay: ParsableCommand {
             datagramByteCount: datagramByteCount)
         let report = try relay.run()
         say("\(report)\n")
-    }
-
-    private func bound(to address: SocketAddress) throws(Failure) -> Descriptor {
-        try attempt("Cannot have a socket at \(address)") { () throws(Errno) in
-            let socket = try Descriptor.socket(address.domain, .datagram)
-            try socket.bind(to: address)
-            return socket
-        }
     }
 }

@@ -5,7 +5,7 @@ import SystemPackage
 import Testing
 import URing
 
-/// What a server's author has to know of sockets on a ring; the rows are those of the table in Docs/Examples/Server.md.
+/// What a server's author has to know of sockets on a ring; the rows are those of the table in Docs/Examples/server.md.
 @Suite struct NetworkTests {
     /// Two ends of a connection, and a ring that they are used on.
     private struct Pair: ~Copyable {

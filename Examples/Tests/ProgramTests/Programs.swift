@@ -16,11 +16,18 @@ final class Program {
     private let output = Pipe()
     private let errors = Pipe()
 
-    init(_ name: String, _ arguments: [String], input: Data? = nil) throws {
+    /// Starts it, in the network of another process if there is one.
+    init(_ name: String, _ arguments: [String], input: Data? = nil, inNetworkOf other: Program? = nil) throws {
         // The programs are built beside the test runner.
         let runner = URL(fileURLWithPath: "/proc/self/exe").resolvingSymlinksInPath()
-        process.executableURL = runner.deletingLastPathComponent().appendingPathComponent(name)
-        process.arguments = arguments
+        let program = runner.deletingLastPathComponent().appendingPathComponent(name)
+        if let other {
+            process.executableURL = URL(fileURLWithPath: "/usr/bin/nsenter")
+            process.arguments = ["--target", String(other.process.processIdentifier), "--net", "--", program.path] + arguments
+        } else {
+            process.executableURL = program
+            process.arguments = arguments
+        }
         process.standardOutput = output
         process.standardError = errors
         if let input {
@@ -52,16 +59,24 @@ final class Program {
         process.terminate()
     }
 
+    /// The names and states of the program's threads, those of the kernel for its ring included.
+    func threads() throws -> [(name: String, state: Substring)] {
+        let tasks = URL(fileURLWithPath: "/proc/\(process.processIdentifier)/task")
+        return try FileManager.default.contentsOfDirectory(atPath: tasks.path).compactMap { thread in
+            // A thread may have ended meanwhile. The state comes behind its name in parentheses: proc(5).
+            guard let stat = try? String(contentsOf: tasks.appendingPathComponent("\(thread)/stat"), encoding: .utf8),
+                let begin = stat.firstIndex(of: "("), let end = stat.lastIndex(of: ")")
+            else { return nil }
+            return (String(stat[begin..<end].dropFirst()), stat[end...].dropFirst(2).prefix(1))
+        }
+    }
+
     /// Stops the program where it is, and returns when it stands still.
     func suspend() throws {
         guard process.suspend() else { throw CocoaError(.featureUnsupported) }
-        // The state of each thread comes behind its name in parentheses: proc(5).
-        let threads = URL(fileURLWithPath: "/proc/\(process.processIdentifier)/task")
-        for thread in try FileManager.default.contentsOfDirectory(atPath: threads.path) {
-            let deadline = ContinuousClock.now + .seconds(20)
-            while try !String(contentsOf: threads.appendingPathComponent("\(thread)/stat"), encoding: .utf8).contains(") T ") {
-                guard .now < deadline else { throw CocoaError(.featureUnsupported) }
-            }
+        let deadline = ContinuousClock.now + .seconds(20)
+        while try threads().contains(where: { $0.state != "T" }) {
+            guard .now < deadline else { throw CocoaError(.featureUnsupported) }
         }
     }
 

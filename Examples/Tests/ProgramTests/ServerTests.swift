@@ -5,7 +5,7 @@ import Framing
 import Testing
 import URing
 
-/// The rows are those of the table in Docs/Examples/Server.md.
+/// The rows are those of the table in Docs/Examples/server.md.
 @Suite struct ServerTests {
     private func serve(_ arguments: String...) throws -> (server: Program, port: String) {
         let server = try Program("server", ["serve"] + arguments)

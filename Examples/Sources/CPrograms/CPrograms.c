@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "CPrograms.h"
+
+#include <errno.h>
+#include <linux/bpf.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <pthread.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+int programs_try_tracepoint_program(void) {
+    // r0 = 0; exit
+    struct bpf_insn instructions[] = {
+        { .code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0, .imm = 0 },
+        { .code = BPF_JMP | BPF_EXIT },
+    };
+    union bpf_attr attributes = {
+        .prog_type = BPF_PROG_TYPE_RAW_TRACEPOINT,
+        .insn_cnt = 2,
+        .insns = (uint64_t)(uintptr_t)instructions,
+        .license = (uint64_t)(uintptr_t)"GPL",
+    };
+    long program = syscall(SYS_bpf, BPF_PROG_LOAD, &attributes, sizeof attributes);
+    if (program < 0) return -errno;
+    close((int)program);
+    return 0;
+}
+
+int programs_forbid_entering(void) {
+    struct sock_filter filter[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_io_uring_enter, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+    };
+    struct sock_fprog program = { .len = sizeof filter / sizeof filter[0], .filter = filter };
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0) return -errno;
+    if (prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) < 0) return -errno;
+    return 0;
+}
+
+static long long nanoseconds(void) {
+    struct timespec time;
+    clock_gettime(CLOCK_MONOTONIC, &time);
+    return time.tv_sec * 1000000000LL + time.tv_nsec;
+}
+
+struct pipes {
+    int there[2];
+    int back[2];
+    long long count;
+};
+
+static void *send_back(void *argument) {
+    struct pipes *pipes = argument;
+    char byte;
+    for (long long index = 0; index < pipes->count; index++) {
+        if (read(pipes->there[0], &byte, 1) != 1 || write(pipes->back[1], &byte, 1) != 1) break;
+    }
+    close(pipes->back[1]);
+    return NULL;
+}
+
+long long programs_ping_pong_through_pipes(long long count) {
+    struct pipes pipes = { .count = count };
+    if (pipe(pipes.there) < 0) return -errno;
+    if (pipe(pipes.back) < 0) return -errno;
+    pthread_t thread;
+    int status = pthread_create(&thread, NULL, send_back, &pipes);
+    if (status != 0) return -status;
+    char byte = 0;
+    long long start = nanoseconds();
+    for (long long index = 0; index < count; index++) {
+        if (write(pipes.there[1], &byte, 1) != 1 || read(pipes.back[0], &byte, 1) != 1) break;
+    }
+    long long end = nanoseconds();
+    close(pipes.there[1]);
+    pthread_join(thread, NULL);
+    close(pipes.there[0]);
+    close(pipes.back[0]);
+    return end - start;
+}
+
+long long programs_copy(int source, int destination, size_t block_byte_count) {
+    char *block = malloc(block_byte_count);
+    if (block == NULL) return -ENOMEM;
+    long long start = nanoseconds(), failure = 0;
+    for (off_t offset = 0;;) {
+        ssize_t count = pread(source, block, block_byte_count, offset);
+        if (count > 0) count = pwrite(destination, block, (size_t)count, offset);
+        if (count < 0) failure = -errno;
+        if (count <= 0) break;
+        offset += count;
+    }
+    free(block);
+    return failure < 0 ? failure : nanoseconds() - start;
+}

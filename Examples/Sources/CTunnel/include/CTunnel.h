@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the tunnel asks Linux for that Swift cannot without unsafe code, and the loop to compare with. Functions that return an `int` return
+// a negated error number when they fail.
+
+#ifndef CTUNNEL_H
+#define CTUNNEL_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/// Moves the calling thread into a new network namespace, which ends with the process. Sockets that are open stay where they were made.
+int tunnel_enter_new_network(void);
+
+/// Makes a TUN device, which ends with the descriptor, and returns the number in its name, "tun" and the number.
+///
+/// - Parameter descriptor: /dev/net/tun, opened for reading and writing.
+int tunnel_make_device(int descriptor);
+
+/// Gives a TUN device the addresses of its two ends and the size of its packets, and brings it up.
+///
+/// - Parameters:
+///   - number: The number in its name.
+///   - own: The IPv4 address of this end, with the first byte as the highest.
+///   - peer: The IPv4 address of the other end.
+///   - packet_bytes: How large a packet may be.
+int tunnel_configure_device(int number, uint32_t own, uint32_t peer, int packet_bytes);
+
+/// What the epoll loop did.
+typedef struct tunnel_epoll_report {
+    long long sent_packets;
+    long long sent_bytes;
+    long long received_packets;
+    long long received_bytes;
+    /// Packets that could not be passed on.
+    long long failed;
+    /// System calls, and those of them that found nothing.
+    long long calls;
+    long long found_nothing;
+    /// The error number that ended the loop, or 0 when the stop descriptor did.
+    int error;
+} tunnel_epoll_report;
+
+/// Passes packets between a device and a connected datagram socket with epoll and one thread, until a descriptor becomes readable.
+///
+/// - Parameters:
+///   - device: The TUN device, which does not block.
+///   - socket: The socket, which is made not to block.
+///   - stop: The descriptor that becomes readable when the loop is to end.
+tunnel_epoll_report tunnel_run_epoll(int device, int socket, int stop);
+
+#endif

@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import ArgumentParser
+import CompletionPrograms
+import ExamplePrograms
+import Support
+import SystemPackage
+import URing
+
+struct WriteFile: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "write-file", abstract: "Write a file with so many writes in flight until the end.",
+        discussion: "Each line of the file is its own offset, in seven hexadecimal digits.")
+
+    @Argument(help: "The file to make or to replace.", completion: .file())
+    var path: String
+
+    @Option(help: ArgumentHelp("How many bytes to write, a multiple of 8.", valueName: "bytes"))
+    var size: UInt64 = 1 << 20
+
+    @Option(help: ArgumentHelp("How many writes are in flight.", valueName: "count"))
+    var depth = 8
+
+    @Option(name: .customLong("block"), help: ArgumentHelp("How large a write is, a multiple of 8.", valueName: "bytes"))
+    var blockByteCount = 4096
+
+    func validate() throws {
+        try ValidationError.check(size, in: 0...1 << 28, "--size")
+        try ValidationError.check(depth, in: 1...1024, "--depth")
+        try ValidationError.check(blockByteCount, in: 8...1 << 24, "--block")
+        guard size % 8 == 0, blockByteCount % 8 == 0 else { throw ValidationError("--size and --block must be multiples of 8.") }
+    }
+
+    func run() throws {
+        var mainLoop = try MainLoop()
+        let (path, size, depth, blockByteCount) = (path, size, depth, blockByteCount)
+        try mainLoop.start(entries: depth) { context in
+            let file = try openForWriting(path)
+            context.attach(WriteFileProgram(file: file, byteCount: size, depth: depth, blockByteCount: blockByteCount))
+        }
+        let blocks = try mainLoop.onlyEvent().message.value
+        say("Wrote \(size) bytes in \(blocks) blocks; the main loop had 1 event.\n")
+    }
+}
+
+/// Opens a file to be written anew.
+func openForWriting(_ path: String) throws(Failure) -> Descriptor {
+    try attempt(path) { () throws(Errno) in
+        try Descriptor(
+            opening: FilePath(path), .readWrite, options: [.create, .truncate], permissions: [.ownerReadWrite, .groupRead, .otherRead])
+    }
+}
+
+/// Opens a file to be read.
+func openForReading(_ path: String) throws(Failure) -> Descriptor {
+    try attempt(path) { () throws(Errno) in try Descriptor(opening: FilePath(path)) }
+}
+
+extension MainLoop {
+    /// The only event of all programs, which have ended.
+    mutating func onlyEvent() throws -> ProgramEvent {
+        guard let event = try nextEvent() else { throw Failure("The program said nothing.") }
+        guard try nextEvent() == nil else { throw Failure("The program said more than once that it had ended.") }
+        return event
+    }
+}

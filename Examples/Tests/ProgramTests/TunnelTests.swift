@@ -1,0 +1,188 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Foundation
+import Glibc
+import Testing
+import URing
+
+@Suite(.serialized) struct TunnelTests {
+    /// A tunnel between two network namespaces, which end with its programs.
+    private struct Tunnel {
+        /// The end that is called, 10.9.0.1, and the one that calls, 10.9.0.2.
+        let called: Program
+        let caller: Program
+        let port: String
+
+        init(_ options: [String]) throws {
+            try requireRoot()
+            called = try Program("tunnel", ["run", "--isolate", "--inside", "10.9.0.1", "--inside-peer", "10.9.0.2"] + options)
+            port = try portNumber(in: called.firstLine())
+            caller = try Program(
+                "tunnel",
+                ["run", "--isolate", "--peer-port", port, "--inside", "10.9.0.2", "--inside-peer", "10.9.0.1"] + options)
+            _ = try caller.firstLine()
+        }
+
+        /// Asks for so many echoes through it, and expects all of them.
+        func expectEchoes(_ count: Int) throws {
+            let ping = try Program("tunnel", ["ping", "10.9.0.1", "--count", String(count), "--patience", "20000"], inNetworkOf: caller)
+            let outcome = try ping.outcome()
+            #expect(String(decoding: outcome.output, as: UTF8.self).contains("Sent: \(count). Lost: 0."))
+            #expect(outcome.status == 0 && outcome.errors == "")
+        }
+
+        /// Sends records over TCP through it, in three ways, and expects that each byte arrives.
+        func expectStream(records: Int) throws {
+            let receiver = try Program("transmit", ["receive", "--address", "10.9.0.1"], inNetworkOf: called)
+            let arguments = ["send", "--address", "10.9.0.1", "--port", try portNumber(in: receiver.firstLine())]
+            let sender = try Program("transmit", arguments + ["--records", String(records), "--rounds", "1"], inNetworkOf: caller)
+            #expect(try sender.outcome().status == 0)
+            receiver.terminate()
+            let output = String(decoding: try receiver.outcome().output, as: UTF8.self)
+            #expect(output.contains("Verified: all \(3 * records * 1400) bytes of \(3 * records) records."))
+        }
+
+        /// Ends both programs, and gives what they say they have done.
+        func end() throws -> [String] {
+            try [called, caller].map { program in
+                program.terminate()
+                let outcome = try program.outcome()
+                #expect(outcome.status == 0 && outcome.errors == "")
+                return String(decoding: outcome.output, as: UTF8.self)
+            }
+        }
+    }
+
+    private static func requireRoot() throws {
+        if geteuid() != 0 { try Test.cancel("A tunnel makes TUN devices and network namespaces, which takes root.") }
+    }
+
+    private static func number(_ pattern: Regex<(Substring, Substring)>, in text: String) throws -> Int {
+        try #require(text.firstMatch(of: pattern).flatMap { Int($0.output.1) })
+    }
+
+    private static func workerCount(_ program: Program) throws -> Int {
+        try program.threads().count { $0.name.hasPrefix("iou-wrk") }
+    }
+
+    @Test(arguments: [[], ["--blocking"], ["--zero-copy"], ["--transport", "tcp"]])
+    func repeatedReadsLoseNothingAndNeverComeForNothing(options: [String]) throws {
+        let tunnel = try Tunnel(options)
+        try tunnel.expectEchoes(200)
+        try tunnel.expectStream(records: 1000)
+        // Threads of the kernel would still be there: they wait for some seconds for more to do.
+        #expect(try Self.workerCount(tunnel.called) == 0)
+        #expect(try Self.workerCount(tunnel.caller) == 0)
+        for report in try tunnel.end() {
+            #expect(report.contains("Found nothing: 0 times."))
+            #expect(report.contains("Not given back: 0 buffers."))
+            let (sent, received) = (
+                try Self.number(/To the peer: (\d+) packets/, in: report), try Self.number(/From the peer: (\d+) packets/, in: report)
+            )
+            #expect(sent >= 200 && received >= 200)
+        }
+    }
+
+    @Test(arguments: [
+        ["--tun-slots", "1", "--udp-slots", "1", "--tx", "0"], ["--tun-slots", "256", "--udp-slots", "256"],
+        ["--tun-slots", "64", "--udp-slots", "1", "--blocking", "--workers", "2", "--entries", "8"],
+    ])
+    func slotsLoseNothing(options: [String]) throws {
+        let tunnel = try Tunnel(["--engine", "slots"] + options)
+        try tunnel.expectEchoes(200)
+        try tunnel.expectStream(records: 500)
+        // Two that end by themselves and two that may wait for ever.
+        if options.contains("--workers") { #expect(try Self.workerCount(tunnel.called) <= 4) }
+        for report in try tunnel.end() { #expect(try Self.number(/From the peer: (\d+) packets/, in: report) >= 200) }
+    }
+
+    @Test func theLoopToCompareWithLosesNothing() throws {
+        let tunnel = try Tunnel(["--engine", "epoll"])
+        try tunnel.expectEchoes(200)
+        try tunnel.expectStream(records: 500)
+        for report in try tunnel.end() { #expect(try Self.number(/From the peer: (\d+) packets/, in: report) >= 200) }
+    }
+
+    @Test func aPoolThatIsTooSmallSlowsDownAndLosesNoBuffer() throws {
+        let tunnel = try Tunnel(["--buffers", "2"])
+        try tunnel.expectEchoes(50)
+        try tunnel.expectStream(records: 500)
+        let reports = try tunnel.end()
+        for report in reports { #expect(report.contains("Not given back: 0 buffers.")) }
+        #expect(try reports.map { try Self.number(/No buffer: (\d+) times/, in: $0) }.reduce(0, +) > 0)
+    }
+
+    @Test func thePollingThreadSleepsWhenNothingIsToDo() throws {
+        let tunnel = try Tunnel(["--sqpoll-idle", "5"])
+        try tunnel.expectEchoes(10)
+        for program in [tunnel.called, tunnel.caller] {
+            let deadline = ContinuousClock.now + .seconds(60)
+            while try !program.threads().contains(where: { $0.name.hasPrefix("iou-sqp") && $0.state == "S" }) {
+                try #require(.now < deadline)
+            }
+        }
+        // It is woken again.
+        try tunnel.expectEchoes(10)
+        _ = try tunnel.end()
+    }
+
+    @Test func strangersAreNotHeard() throws {
+        let tunnel = try Tunnel([])
+        try tunnel.expectEchoes(1)
+        let stranger = try UDPSocket()
+        let address = SocketAddress.ipv4Loopback(port: try #require(UInt16(tunnel.port)))
+        for _ in 0..<500 { try? stranger.send([UInt8](repeating: 0x45, count: 100), to: address) }
+        try tunnel.expectEchoes(1)
+        let reports = try tunnel.end()
+        #expect(try Self.number(/From the peer: (\d+) packets/, in: reports[0]) < 100)
+        #expect(reports[0].contains("Not passed on: 0 packets."))
+    }
+
+    @Test func anEndOfAConnectionEndsWithTheOther() throws {
+        let tunnel = try Tunnel(["--transport", "tcp"])
+        try tunnel.expectEchoes(1)
+        tunnel.caller.terminate()
+        #expect(try tunnel.caller.outcome().status == 0)
+        let outcome = try tunnel.called.outcome()
+        #expect(outcome.status == 0)
+        #expect(String(decoding: outcome.output, as: UTF8.self).contains("From the peer"))
+    }
+
+    @Test(arguments: ["udp", "tcp"]) func anEndThatNobodyCallsCanBeStopped(transport: String) throws {
+        try Self.requireRoot()
+        let called = try Program("tunnel", ["run", "--isolate", "--transport", transport])
+        _ = try called.firstLine()
+        called.terminate()
+        let outcome = try called.outcome()
+        #expect(outcome.status == 0 && outcome.errors == "")
+    }
+
+    @Test func whoDoesNotSendPacketsIsTold() throws {
+        try Self.requireRoot()
+        let called = try Program("tunnel", ["run", "--isolate", "--transport", "tcp"])
+        let port = try portNumber(in: called.firstLine())
+        // The load of the echo example is no IP.
+        _ = try run("transmit", "send", "--port", port, "--records", "10", "--rounds", "1", "--connections", "1")
+        let outcome = try called.outcome()
+        #expect(outcome.status == 1)
+        #expect(outcome.errors.contains("The peer does not send IP packets"))
+    }
+
+    @Test(arguments: [
+        (["--transport", "tcp", "--engine", "slots"], "--transport tcp is for"),
+        (["--zero-copy", "--engine", "slots"], "--zero-copy is for"),
+        (["--inside", "::1"], "--inside must be an IPv4 address"), (["--buffers", "3"], "power of two"), (["--mtu", "1"], "--mtu must be"),
+    ]) func whatCannotBeIsSaid(options: [String], sentence: String) throws {
+        try Self.requireRoot()
+        let called = try Program("tunnel", ["run", "--isolate"] + options)
+        if options.contains("--buffers") {
+            // The pool is made when somebody calls.
+            let port = try portNumber(in: called.firstLine())
+            let socket = try UDPSocket()
+            try socket.send([], to: .ipv4Loopback(port: try #require(UInt16(port))))
+        }
+        let outcome = try called.outcome()
+        #expect(outcome.status != 0)
+        #expect(outcome.errors.contains(sentence))
+    }
+}
