@@ -61,6 +61,8 @@ public struct Chain<Tag: BitwiseCopyable>: ~Copyable, ~Escapable {
     public mutating func prepare<Op: LinkableOperation & ~Copyable>(
         _ operation: consuming Op, tag: Tag, timeout: LinkedTimeout? = nil, options: PrepareOptions = .none
     ) throws(ChainError) -> Token<Op> {
+        // A copy, because the thread sanitizer's build takes a use of the stored pointer for an escape of the chain.
+        let core = unsafe core
         // SAFETY: see `init`.
         unsafe try core.pointee.reserveMember(withTimeout: timeout != nil, options: options, forChainFrom: start)
         let prepared = unsafe core.pointee.write(operation, tag: tag)
