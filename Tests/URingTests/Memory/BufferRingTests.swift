@@ -409,11 +409,6 @@ import Testing
     }
 }
 
-/// A completion that names a buffer.
-func named(_ identifier: Int, result: Int32, _ flags: CompletionFlags = []) -> CompletionEntry {
-    CompletionEntry(result: result, flags: flags.union([.buffer, CompletionFlags(rawValue: UInt32(identifier) << 16)]))
-}
-
 /// How many of the process's mappings are of a ring's entries for a group.
 private func mappingCount(ofGroup group: UInt16) throws -> Int {
     let offset = String(0x8000_0000 | UInt64(group) << 16, radix: 16)

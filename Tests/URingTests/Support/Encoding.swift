@@ -40,3 +40,10 @@ func encodedEntry<Op: Operation & ~Copyable>(of operation: consuming Op, ringIde
     unsafe kernelData.deallocate()
     return entry
 }
+
+/// Marks an entry of liburing's to take a buffer of a group.
+@unsafe func selectBuffer(in entry: UnsafeMutableRawPointer, group: UInt16, ioPriority: UInt16 = 0) {
+    unsafe entry.storeBytes(of: 1 << 5, toByteOffset: 1, as: UInt8.self)
+    unsafe entry.storeBytes(of: ioPriority, toByteOffset: 2, as: UInt16.self)
+    unsafe entry.storeBytes(of: group, toByteOffset: 40, as: UInt16.self)
+}

@@ -58,3 +58,8 @@ func expectWhole(_ pool: borrowing BufferRing, sourceLocation: SourceLocation = 
     }
     #expect(identifiers.sorted() == Array(0..<count), sourceLocation: sourceLocation)
 }
+
+/// A completion that names a buffer.
+func named(_ identifier: Int, result: Int32, _ flags: CompletionFlags = []) -> CompletionEntry {
+    CompletionEntry(result: result, flags: flags.union([.buffer, CompletionFlags(rawValue: UInt32(identifier) << 16)]))
+}
