@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import ArgumentParser
-import Foundation
 import Support
 
 /// The command that compares the two servers.
@@ -52,12 +51,9 @@ struct Compare: ParsableCommand {
     }
 
     private func turn(of engine: Serve.Engine) throws -> Turn {
-        let server = try Child(["serve", engine.rawValue])
-        let line = try server.firstLine()
-        guard let port = line.split(separator: " ").compactMap({ $0.split(separator: ":").last }).first(where: { Int($0) != nil }) else {
-            throw Failure("The \(engine.rawValue) server did not start.")
-        }
-        let load = try Child(
+        let server = try ChildProgram(["serve", engine.rawValue])
+        let port = try server.port()
+        let load = try ChildProgram(
             ["load", "--port", String(port), "--server-pid", "\(server.identifier)", "--row", engine.rawValue, "--requests", "\(requests)"]
                 + shape.arguments)
         let row = try load.output(whenDoing: "The load of the \(engine.rawValue) server")
@@ -74,40 +70,5 @@ struct Compare: ParsableCommand {
             return (values[(values.count - 1) / 2] + values[values.count / 2]) / 2
         }
         return median(.ring) / median(.epoll)
-    }
-}
-
-/// Another process of this program.
-private final class Child {
-    private let process = Process()
-    private let pipe = Pipe()
-
-    init(_ arguments: [String]) throws {
-        process.executableURL = URL(fileURLWithPath: "/proc/self/exe").resolvingSymlinksInPath()
-        process.arguments = arguments
-        process.standardInput = FileHandle.nullDevice
-        process.standardOutput = pipe
-        try process.run()
-    }
-
-    deinit {
-        if process.isRunning { process.terminate() }
-    }
-
-    var identifier: Int32 { process.processIdentifier }
-
-    func firstLine() throws -> String {
-        var line = Data()
-        while let byte = try pipe.fileHandleForReading.read(upToCount: 1), byte != Data("\n".utf8) { line += byte }
-        return String(decoding: line, as: UTF8.self)
-    }
-
-    func end() { process.terminate() }
-
-    func output(whenDoing what: String) throws -> String {
-        let data = try pipe.fileHandleForReading.readToEnd() ?? Data()
-        process.waitUntilExit()
-        guard process.terminationStatus == 0 else { throw Failure("\(what) ended with status \(process.terminationStatus).") }
-        return String(decoding: data, as: UTF8.self)
     }
 }

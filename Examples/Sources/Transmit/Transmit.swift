@@ -8,6 +8,6 @@ struct Transmit: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "transmit",
         abstract: "Send records over TCP without copying them, and compare ways to wait for the memory.",
-        subcommands: [SendRecords.self, ReceiveRecords.self]
+        subcommands: [SendRecords.self, ReceiveRecords.self, CompareSizes.self]
     )
 }

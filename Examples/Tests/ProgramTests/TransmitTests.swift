@@ -50,6 +50,14 @@ import Testing
         #expect(outcome.status == 1 && outcome.errors.contains("Byte 100 of connection 0 is not as it was sent."))
     }
 
+    @Test func comparesSizesAndSaysWhatWasCopied() throws {
+        let outcome = try run("transmit", "sizes", "--size", "1400", "16384", "--mebibytes", "2", "--rounds", "1")
+        #expect(outcome.status == 0 && outcome.errors == "")
+        let rows = String(decoding: outcome.output, as: UTF8.self).split(separator: "\n").dropFirst().map { $0.split(separator: " ") }
+        #expect(rows.map(\.first) == ["1400", "16384"])
+        for row in rows { #expect(row.suffix(2) == ["100", "%"]) }
+    }
+
     @Test func sendingWithoutAReceiverSaysSo() throws {
         let sender = try run("transmit", "send", "--port", "1")
         #expect(sender.status == 1)

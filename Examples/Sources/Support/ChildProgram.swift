@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Foundation
+
+/// Another process of the same program, whose output is read here.
+public final class ChildProgram {
+    private let process = Process()
+    private let pipe = Pipe()
+
+    /// Starts it.
+    public init(_ arguments: [String]) throws {
+        process.executableURL = URL(fileURLWithPath: "/proc/self/exe").resolvingSymlinksInPath()
+        process.arguments = arguments
+        process.standardInput = FileHandle.nullDevice
+        process.standardOutput = pipe
+        try process.run()
+    }
+
+    deinit {
+        if process.isRunning { process.terminate() }
+    }
+
+    /// Its process identifier.
+    public var identifier: Int32 { process.processIdentifier }
+
+    /// Reads the first line of the output, or what there is of it when the program ends.
+    public func firstLine() throws -> String {
+        var line = Data()
+        while let byte = try pipe.fileHandleForReading.read(upToCount: 1), byte != Data("\n".utf8) { line += byte }
+        return String(decoding: line, as: UTF8.self)
+    }
+
+    /// Reads the port in the first line, which says "Listening at address:port …".
+    public func port() throws -> UInt16 {
+        let line = try firstLine()
+        let ports = line.split(separator: " ").compactMap { word in word.split(separator: ":").last.flatMap { UInt16($0) } }
+        guard let port = ports.first else { throw Failure("It did not say where it listens: \(line)") }
+        return port
+    }
+
+    /// Asks it to end, as Ctrl-C does.
+    public func end() { process.terminate() }
+
+    /// Waits for its end, and returns the output.
+    public func output(whenDoing what: String) throws -> String {
+        let data = try pipe.fileHandleForReading.readToEnd() ?? Data()
+        process.waitUntilExit()
+        guard process.terminationStatus == 0 else { throw Failure("\(what) ended with status \(process.terminationStatus).") }
+        return String(decoding: data, as: UTF8.self)
+    }
+}
