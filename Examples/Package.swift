@@ -19,6 +19,7 @@ let package = Package(
         .executable(name: "cat", targets: ["Cat"]),
         .executable(name: "copy", targets: ["Copy"]),
         .executable(name: "echo", targets: ["Echo"]),
+        .executable(name: "event-loop", targets: ["EventLoopProgram"]),
         .executable(name: "file-pipeline", targets: ["FilePipeline"]),
         .executable(name: "programs", targets: ["Programs"]),
         .executable(name: "server", targets: ["Server"]),
@@ -40,6 +41,10 @@ let package = Package(
         .executableTarget(name: "Copy", dependencies: ["Support", uring, system, argumentParser], swiftSettings: strict),
         .executableTarget(
             name: "Echo", dependencies: ["Support", "CEpollEcho", uring, system, argumentParser], swiftSettings: strict),
+        .target(name: "EventLoop", dependencies: ["CEventLoop", uring, system], swiftSettings: strict),
+        .executableTarget(
+            name: "EventLoopProgram", dependencies: ["EventLoop", "CPipeEngines", "Support", uring, system, argumentParser],
+            swiftSettings: strict),
         .executableTarget(name: "FilePipeline", dependencies: ["Support", uring, system, argumentParser], swiftSettings: strict),
         // Completion programs: the model, programs in it, and the command.
         .target(name: "CompletionPrograms", dependencies: ["CPrograms", uring, system], swiftSettings: strict),
@@ -66,6 +71,9 @@ let package = Package(
         .target(name: "CEpollEcho", cSettings: [.define("_GNU_SOURCE")]),
         .target(name: "CFraming", cSettings: [.define("_GNU_SOURCE")]),
         .target(name: "CPrograms", cSettings: [.define("_GNU_SOURCE")]),
+        .target(name: "CEventLoop", cSettings: [.define("_GNU_SOURCE")]),
+        .target(
+            name: "CPipeEngines", cSettings: [.define("_GNU_SOURCE")], linkerSettings: [.linkedLibrary("uring"), .linkedLibrary("dl")]),
         .target(name: "CProcess", cSettings: [.define("_GNU_SOURCE")]),
         .target(name: "CTunnel", cSettings: [.define("_GNU_SOURCE")]),
         .testTarget(
@@ -73,6 +81,7 @@ let package = Package(
             swiftSettings: strict),
         // Runs the programs as a person would.
         .testTarget(name: "ProgramTests", dependencies: ["Framing", "Support", uring, system], swiftSettings: strict),
+        .testTarget(name: "EventLoopTests", dependencies: ["EventLoop", "CEventLoop", uring, system], swiftSettings: strict),
     ],
     swiftLanguageModes: [.v6]
 )

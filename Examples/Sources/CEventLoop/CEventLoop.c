@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "CEventLoop.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+int event_loop_event_descriptor(void) {
+    // Blocking, a write through a ring would take a worker thread.
+    int descriptor = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    return descriptor < 0 ? -errno : descriptor;
+}
+
+void event_loop_clear(int event_descriptor) {
+    uint64_t count;
+    (void)!read(event_descriptor, &count, sizeof count);
+}
+
+uint32_t event_loop_readiness(int descriptor, uint32_t events) {
+    struct pollfd poll_descriptor = { .fd = descriptor, .events = (short)events };
+    int count;
+    do count = poll(&poll_descriptor, 1, 0); while (count < 0 && errno == EINTR);
+    return count > 0 ? (uint16_t)poll_descriptor.revents : 0;
+}
+
+int event_loop_epoll_make(void) {
+    int epoll = epoll_create1(EPOLL_CLOEXEC);
+    return epoll < 0 ? -errno : epoll;
+}
+
+static int control(int epoll, int operation, int descriptor, uint32_t events, uint64_t data) {
+    struct epoll_event event = { .events = events, .data.u64 = data };
+    return epoll_ctl(epoll, operation, descriptor, &event) < 0 ? -errno : 0;
+}
+
+int event_loop_epoll_add(int epoll, int descriptor, uint32_t events, uint64_t data) {
+    return control(epoll, EPOLL_CTL_ADD, descriptor, events, data);
+}
+
+int event_loop_epoll_change(int epoll, int descriptor, uint32_t events, uint64_t data) {
+    return control(epoll, EPOLL_CTL_MOD, descriptor, events, data);
+}
+
+int event_loop_epoll_remove(int epoll, int descriptor) {
+    return control(epoll, EPOLL_CTL_DEL, descriptor, 0, 0);
+}
+
+uint64_t event_loop_events_make(int count) {
+    void *memory = calloc((size_t)count, sizeof(struct epoll_event));
+    if (!memory) abort();
+    return (uint64_t)(uintptr_t)memory;
+}
+
+void event_loop_events_free(uint64_t address) {
+    free((void *)(uintptr_t)address);
+}
+
+event_loop_event event_loop_events_get(uint64_t address, int index) {
+    struct epoll_event event = ((const struct epoll_event *)(uintptr_t)address)[index];
+    return (event_loop_event){ .events = event.events, .data = event.data.u64 };
+}

@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import SystemPackage
+import URing
+
+extension EventLoop {
+    /// Ends everything that watches a descriptor, and closes it: when this returns, the other side has seen the end.
+    ///
+    /// One system call cancels what the ring has on the file and closes the descriptor. Operations that were begun with
+    /// ``perform(_:beforeSubmission:then:)`` end with `ECANCELED`, and the file is closed when their handlers have been called.
+    ///
+    /// - Throws: What closing reports of data that could not be written; the descriptor is closed all the same.
+    public mutating func close(_ descriptor: consuming Descriptor) throws(Errno) {
+        let number = descriptor.unowned.fileDescriptor.rawValue
+        endWatches(of: number)
+        let place = add(.closing)
+        try ring.close(cancelling: descriptor, tag: Tag(index: place, arming: 0))
+        sources[Int(place)].inFlightCount = 1
+        closingError = nil
+        while sources[Int(place)].inFlightCount > 0 || hasPolls(of: number) { try enter(.waitForCompletion) }
+        sources[Int(place)].hasEnded = true
+        removeIfDone(place)
+        if let closingError { throw closingError }
+    }
+
+    /// Ends everything that watches a descriptor, and closes it by its number; see ``close(_:)-(Descriptor)``.
+    ///
+    /// Nobody else may close it too.
+    public mutating func close(_ descriptor: UnownedDescriptor) throws(Errno) {
+        let number = descriptor.fileDescriptor.rawValue
+        endWatches(of: number)
+        try ring.cancelAll(on: descriptor)
+        while hasPolls(of: number) { try enter(.waitForCompletion) }
+        do {
+            try descriptor.fileDescriptor.close()
+        } catch {
+            throw error as? Errno ?? .ioError
+        }
+    }
+
+    mutating func completeClosing(_ completion: consuming Completion<Tag>, at place: UInt32) {
+        let completed = completion.take(Close<Descriptor>.self)
+        if case .failure(let errno) = completed.result { closingError = errno }
+    }
+
+    private mutating func endWatches(of number: Int32) {
+        guard let descriptor = descriptors[number] else { return }
+        for place in descriptor.watches {
+            cancel(Watch(index: place, generation: sources[Int(place)].generation))
+        }
+    }
+
+    /// Whether the ring has a poll of a descriptor, be it of a handler that was cancelled.
+    private func hasPolls(of number: Int32) -> Bool {
+        sources.contains { $0.kind == .watch && $0.number == number && $0.inFlightCount > 0 }
+    }
+}

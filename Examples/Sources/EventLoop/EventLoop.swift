@@ -1,0 +1,336 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import CEventLoop
+import SystemPackage
+import URing
+
+/// An event loop on one ring, with the contract of Samba's tevent: each ``loopOnce(waiting:)`` calls one handler.
+///
+/// There are handlers for what is to be done at once, at a time, for a signal, when a descriptor is ready, and when an operation of the
+/// ring has completed. A handler is lent the loop and may do anything to it: add and cancel handlers, its own and others that are ready
+/// already, change what descriptors are watched for, close them, and even call others.
+///
+/// A loop belongs to the thread that made it. One process may have several, also for the same descriptors.
+public struct EventLoop: ~Copyable {
+    /// What is called when a descriptor is ready, with what it is ready for.
+    public typealias WatchHandler = (inout EventLoop, Watch, PollEvents) -> Void
+
+    /// What a loop waits for descriptors with.
+    public enum Backend: Sendable, Hashable {
+        /// One poll of the ring for each handler.
+        ///
+        /// A poll keeps its file open: closing the descriptor elsewhere ends nothing, only ``EventLoop/close(_:)-(Descriptor)`` does. With
+        /// registered files the kernel has less to do for each event, and has the file open as long as the handler exists.
+        case polls(registeringFiles: Bool)
+        /// An epoll set that the ring waits for: closing a descriptor elsewhere takes it out (Linux 6.15).
+        case epoll
+    }
+
+    /// When the kernel is told that a handler is to be called again.
+    public enum Rearming: Sendable, Hashable {
+        /// With the next call that has to wait anyway: what is ready is worked off without a system call.
+        case lazy
+        /// Before the next handler is called.
+        case eager
+    }
+
+    var ring: Ring<Tag>
+    let rearming: Rearming
+    let registered: RegisteredFiles?
+    let epoll: EpollSet?
+
+    var sources: [Source] = []
+    /// What watches have besides their source, by place.
+    var files: [WatchedFile?] = []
+    /// The handlers of watches; nil also while the handler is being called.
+    var handlers: [HandlerBox?] = []
+    var operations: [UInt32: PerformedOperation] = [:]
+    private var freePlaces: [UInt32] = []
+    /// How many sources are the user's.
+    var userSourceCount = 0
+    var pending = Queue()
+    private var ready = Queue()
+
+    /// The descriptors that are watched, by number.
+    var descriptors: [Int32: WatchedDescriptor] = [:]
+    var immediates = ImmediateQueue()
+    var timers = TimerList()
+    var signals = SignalTable()
+    private var wakeDescriptor: OwnedNumber?
+    var closingError: Errno?
+    private var isStopped = false
+
+    /// Makes a loop.
+    ///
+    /// - Parameters:
+    ///   - backend: What it waits for descriptors with.
+    ///   - rearming: When the kernel is told that a handler is to be called again.
+    ///   - entries: How many handlers can be armed with one system call; there can be more.
+    ///   - options: How its ring is set up.
+    /// - Throws: What making the ring threw or, as an `Errno`, what belongs to it; `ENOSYS` if the kernel lacks what the backend needs.
+    public init(
+        backend: Backend = .polls(registeringFiles: false), rearming: Rearming = .lazy, entries: Int = 256,
+        options: RingOptions = .recommended
+    ) throws {
+        var ring = try Ring<Tag>(entries: entries, options: options)
+        var registered: RegisteredFiles?
+        var epoll: EpollSet?
+        switch backend {
+        case .polls(registeringFiles: true): registered = try RegisteredFiles(of: &ring, count: 1024)
+        case .polls(registeringFiles: false): break
+        case .epoll:
+            guard try ring.probe().supports(EpollWait.self) else { throw Errno.noFunction }
+            epoll = try EpollSet()
+        }
+        // It saves the kernel a look-up in each call; the thread's table has room for 16.
+        try? ring.registerDescriptor()
+        self.ring = ring
+        self.rearming = rearming
+        self.registered = registered
+        self.epoll = epoll
+        if epoll != nil { enqueue(add(.epollSet)) }
+    }
+
+    /// What the ring was to have and this kernel did not take.
+    public var missingOptions: RingOptions.Flags { ring.missingOptions }
+
+    // MARK: Running
+
+    /// Calls one handler, and waits until there is one to call.
+    ///
+    /// What is to be done at once comes first, then signals, then what its time has come for, then descriptors and operations, in the order
+    /// in which they became ready.
+    ///
+    /// - Parameter waiting: Whether to wait; if not, and nothing is ready, everything is armed when this returns.
+    /// - Returns: Whether a handler was called; always, if it may wait.
+    /// - Throws: What the kernel says of the ring as a whole.
+    @discardableResult
+    public mutating func loopOnce(waiting: Bool = true) throws(Errno) -> Bool {
+        while true {
+            if !immediates.isEmpty && runImmediate() || !signals.isEmpty && runSignal() || !timers.isEmpty && runTimer() { return true }
+            if ready.isEmpty {
+                try enter(waiting ? .wait : .look)
+                if !waiting && ready.isEmpty { return runSignal() || runTimer() }
+                continue
+            }
+            if rearming == .eager && !pending.isEmpty { try enter(.submit) }
+            if runReady() { return true }
+        }
+    }
+
+    /// Calls handlers until there is nothing left that could call one, or ``stop()`` is called.
+    public mutating func run() throws(Errno) {
+        isStopped = false
+        while !isStopped && hasWork { try loopOnce() }
+    }
+
+    /// Ends ``run()`` when the present handler is done.
+    public mutating func stop() {
+        isStopped = true
+    }
+
+    /// Whether there is anything that a handler could be called for.
+    public var hasWork: Bool { !immediates.isEmpty || !timers.isEmpty || !signals.isEmpty || userSourceCount > 0 }
+
+    @inline(__always)
+    private mutating func runReady() -> Bool {
+        let place = ready.removeFirst()
+        let turn = sources[Int(place)].takeTurn()
+        if turn.hasEnded {
+            removeIfDone(place)
+            return false
+        }
+        return turn.kind == .watch ? runWatch(place, turn) : runOperation(place)
+    }
+
+    // MARK: The ring
+
+    enum Entering {
+        /// Submits, and waits for something to complete or a timer.
+        case wait
+        /// Submits, and waits for something to complete that is certain to come.
+        case waitForCompletion
+        /// Submits, and takes what has completed.
+        case look
+        /// Submits.
+        case submit
+    }
+
+    /// Prepares what sources want, enters the kernel, and takes all completions.
+    mutating func enter(_ entering: Entering) throws(Errno) {
+        while !pending.isEmpty {
+            let place = pending.removeFirst()
+            do {
+                try prepare(place)
+            } catch {
+                enqueue(place)
+                throw error
+            }
+            if sources[Int(place)].hasEnded { removeIfDone(place) }
+        }
+        switch entering {
+        case .wait:
+            if let deadline = timers.nextDeadline {
+                try ring.submit(waitingFor: 1, timeout: max(deadline - TimeoutClock.monotonic.now, .zero))
+            } else {
+                try ring.submit(waitingFor: 1)
+            }
+        case .waitForCompletion:
+            try ring.submit(waitingFor: 1)
+        case .look:
+            // What completes from here on signals the descriptor again.
+            clearWakeDescriptor()
+            try ring.submit()
+            try ring.processPending()
+        case .submit:
+            try ring.submit()
+        }
+        // All of them, so that what is ready is known, and what operations held is let go of.
+        while let completion = ring.nextCompletion() {
+            let place = completion.tag.index
+            guard place < sources.count else { continue }
+            complete(completion, at: place)
+            if sources[Int(place)].hasEnded { removeIfDone(place) }
+        }
+    }
+
+    /// Prepares what a source wants of the ring now; called last before that is entered, so that everything until then is heeded.
+    @inline(__always)
+    private mutating func prepare(_ place: UInt32) throws(Errno) {
+        let kind = sources[Int(place)].kind
+        if kind == .watch { return try prepareWatch(place) }
+        sources[Int(place)].isQueued = false
+        switch kind {
+        case .operation: try prepareOperation(place)
+        case .signalWake: try prepareSignalWake(place)
+        case .epollSet: try prepareEpollSet(place)
+        case .watch, .closing, .free: break
+        }
+    }
+
+    /// Takes note of what an operation came to; the handler is called later, if at all.
+    @inline(__always)
+    private mutating func complete(_ completion: consuming Completion<Tag>, at place: UInt32) {
+        let kind = sources[Int(place)].kind
+        if kind == .watch { return completeWatch(completion, at: place) }
+        sources[Int(place)].inFlightCount -= 1
+        switch kind {
+        case .operation: completeOperation(completion, at: place)
+        case .signalWake: completeSignalWake(completion, at: place)
+        case .epollSet: completeEpollSet(completion, at: place)
+        case .closing: completeClosing(completion, at: place)
+        case .watch, .free: break
+        }
+    }
+
+    /// Does with a source what it says is next.
+    @inline(__always)
+    mutating func follow(_ next: Source.Next, _ place: UInt32) {
+        switch next {
+        case .nothing: break
+        case .queue: pending.append(place)
+        case .run: ready.append(place)
+        }
+    }
+
+    /// Has a source prepare what it wants before the ring is entered next.
+    mutating func enqueue(_ place: UInt32) {
+        follow(sources[Int(place)].queue(), place)
+    }
+
+    /// Has a source's handler called when its turn comes.
+    mutating func makeReady(_ place: UInt32) {
+        sources[Int(place)].isReady = true
+        ready.append(place)
+    }
+
+    // MARK: Sources
+
+    /// Gives a source a place in the table.
+    mutating func add(_ kind: Source.Kind) -> UInt32 {
+        if let place = freePlaces.popLast() {
+            sources[Int(place)] = Source(kind: kind, generation: sources[Int(place)].generation &+ 1)
+            return place
+        }
+        sources.append(Source(kind: kind, generation: 0))
+        files.append(nil)
+        handlers.append(nil)
+        // Each is in either queue once at the most.
+        pending.reserve(sources.count)
+        ready.reserve(sources.count)
+        return UInt32(sources.count - 1)
+    }
+
+    /// Whether a name still names a source.
+    func names(_ place: UInt32, generation: UInt32) -> Bool {
+        place < sources.count && sources[Int(place)].isCurrent(generation)
+    }
+
+    /// Takes note that a source's handler is not to be called any more.
+    ///
+    /// What it has in flight is cancelled before the ring is entered next, and then its place is free.
+    mutating func end(_ place: UInt32) {
+        sources[Int(place)].hasEnded = true
+        userSourceCount -= 1
+        enqueue(place)
+    }
+
+    /// Frees the place of a source that has ended, when nothing refers to that any more.
+    mutating func removeIfDone(_ place: UInt32) {
+        let source = sources[Int(place)]
+        guard source.inFlightCount == 0 && !source.isQueued && !source.isReady else { return }
+        sources[Int(place)].kind = .free
+        freePlaces.append(place)
+    }
+
+    // MARK: In another loop
+
+    /// A descriptor that becomes readable when ``loopOnce(waiting:)`` has something to do, for another loop to wait for.
+    ///
+    /// The other loop calls `loopOnce(waiting: false)` until that says that nothing was ready, and only then waits: for this descriptor, and
+    /// no longer than until ``nextDeadline``. An eventfd is used because the ring's own descriptor does not wake poll(2) when
+    /// the kernel defers its work.
+    ///
+    /// - Returns: The descriptor, which is the loop's.
+    /// - Throws: What making or registering it threw.
+    public mutating func makeWakeDescriptor() throws(Errno) -> UnownedDescriptor {
+        let made = OwnedNumber(try checked(event_loop_event_descriptor()))
+        if wakeDescriptor != nil { try ring.unregisterEvents() }
+        let unowned = made.unowned
+        try ring.registerEvents(on: unowned)
+        wakeDescriptor = consume made
+        return unowned
+    }
+
+    private func clearWakeDescriptor() {
+        switch wakeDescriptor {
+        case .some(let descriptor): event_loop_clear(descriptor.number)
+        case .none: break
+        }
+    }
+
+    /// When something is due that no descriptor tells, as `TimeoutClock.monotonic.now` counts it.
+    public var nextDeadline: Duration? { immediates.isEmpty ? timers.nextDeadline : .zero }
+}
+
+/// A descriptor of the loop's own, by its number.
+struct OwnedNumber: ~Copyable {
+    let number: Int32
+
+    init(_ number: Int32) {
+        self.number = number
+    }
+
+    deinit {
+        try? FileDescriptor(rawValue: number).close()
+    }
+
+    var unowned: UnownedDescriptor { UnownedDescriptor(FileDescriptor(rawValue: number)) }
+}
+
+/// Turns a negated error number into an error.
+@discardableResult
+func checked(_ status: Int32) throws(Errno) -> Int32 {
+    guard status >= 0 else { throw Errno(rawValue: -status) }
+    return status
+}

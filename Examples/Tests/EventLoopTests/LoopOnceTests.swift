@@ -1,0 +1,233 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import CEventLoop
+import EventLoop
+import Foundation
+import SystemPackage
+import Testing
+import URing
+
+/// Rows S0-1 to S0-3: what one call does.
+@Suite(.serialized, .timeLimit(.minutes(2))) struct LoopOnceTests {
+    @Test(arguments: backends) func s01EachCallCallsOneHandlerInTeventsOrder(_ backend: EventLoop.Backend) throws {
+        var loop = try EventLoop(backend: backend)
+        let pipe = try TestPipe(containing: [1])
+        let log = Log<String>()
+        loop.watch(pipe.readEnd, for: .input) { _, _, _ in log.append("descriptor") }
+        loop.schedule(at: .zero) { _ in log.append("timer") }
+        try loop.onSignal(SIGWINCH) { _, _ in log.append("signal") }
+        loop.schedule { _ in log.append("immediate") }
+        raise(SIGWINCH)
+        for count in 1...5 {
+            try loop.loopOnce()
+            #expect(log.entries.count == count)
+        }
+        #expect(log.entries == ["immediate", "signal", "timer", "descriptor", "descriptor"])
+    }
+
+    @Test(arguments: backends) func s01AReadyHandlerThatAnotherFreesIsNeverCalled(_ backend: EventLoop.Backend) throws {
+        var loop = try EventLoop(backend: backend)
+        let pipes = [try Pipes.Pair(), try Pipes.Pair(), try Pipes.Pair()]
+        let log = Log<Int>()
+        let watches = Log<Watch>()
+        for (index, pipe) in pipes.enumerated() {
+            try write([1], to: pipe.writeEnd)
+            watches.append(
+                loop.watch(pipe.readEnd, for: .input) { loop, own, _ in
+                    log.append(index)
+                    for watch in watches.entries where watch != own { loop.cancel(watch) }
+                })
+        }
+        // All were found ready at once; the first is called, and frees the others.
+        try loop.loopOnce()
+        #expect(log.entries == [0])
+        for _ in 0..<5 { try loop.loopOnce() }
+        #expect(log.entries == [0, 0, 0, 0, 0, 0])
+    }
+
+    @Test(arguments: backends) func s01AHandlerMayFreeItselfAndItsPlaceBeTakenAtOnce(_ backend: EventLoop.Backend) throws {
+        var loop = try EventLoop(backend: backend)
+        let pipe = try TestPipe(containing: [1])
+        let readEnd = pipe.readEnd
+        let log = Log<String>()
+        loop.watch(readEnd, for: .input) { loop, own, _ in
+            log.append("first")
+            loop.cancel(own)
+            loop.watch(readEnd, for: .input) { _, _, _ in log.append("second") }
+        }
+        for _ in 0..<3 { try loop.loopOnce() }
+        #expect(log.entries == ["first", "second", "second"])
+    }
+
+    @Test func s01CancelledHandlersOfEveryKindAreNotCalled() throws {
+        var loop = try EventLoop()
+        let pipe = try TestPipe(containing: [1])
+        let log = Log<String>()
+        let immediate = loop.schedule { _ in log.append("immediate") }
+        let timer = loop.schedule(at: .zero) { _ in log.append("timer") }
+        let signal = try loop.onSignal(SIGWINCH) { _, _ in log.append("signal") }
+        try loop.onSignal(SIGWINCH) { _, _ in log.append("kept signal") }
+        let read = loop.perform(Read(pipe.readEnd, into: Buffer(byteCapacity: 1))) { _, _ in log.append("operation") }
+        raise(SIGWINCH)
+        loop.cancel(immediate)
+        loop.cancel(timer)
+        loop.cancel(signal)
+        loop.cancel(read)
+        #expect(try loop.runReady() == 1)
+        #expect(log.entries == ["kept signal"])
+        #expect(readByte(from: pipe.readEnd) == 1)
+    }
+
+    @Test func s01TheNextTimerEndsAWait() throws {
+        var loop = try EventLoop()
+        let pipe = try TestPipe()
+        let log = Log<Duration>()
+        loop.watch(pipe.readEnd, for: .input) { _, _, _ in Issue.record("Nothing can be read.") }
+        let start = TimeoutClock.monotonic.now
+        for milliseconds in [30, 10, 20] {
+            loop.schedule(at: start + .milliseconds(milliseconds)) { _ in log.append(.milliseconds(milliseconds)) }
+        }
+        for count in 1...3 {
+            try loop.loopOnce()
+            #expect(log.entries.count == count)
+            #expect(TimeoutClock.monotonic.now - start >= .milliseconds(10 * count))
+        }
+        #expect(log.entries == [.milliseconds(10), .milliseconds(20), .milliseconds(30)])
+    }
+
+    @Test func s01TimersOfOneTimeAndImmediatesKeepTheirOrder() throws {
+        var loop = try EventLoop()
+        let log = Log<Int>()
+        for number in 0..<200 { loop.schedule(at: .milliseconds(number % 2)) { _ in log.append(number) } }
+        for number in 1000..<1200 { loop.schedule { _ in log.append(number) } }
+        #expect(try loop.runReady() == 400)
+        let (even, odd) = (Array(stride(from: 0, to: 200, by: 2)), Array(stride(from: 1, to: 200, by: 2)))
+        #expect(log.entries == Array(1000..<1200) + even + odd)
+    }
+
+    /// The shape of tevent's `test_event_context`: each event raises two signals, and one more was raised before.
+    @Test(arguments: backends) func s01SignalsAreCountedOnceForEachEventAndOne(_ backend: EventLoop.Backend) throws {
+        var loop = try EventLoop(backend: backend)
+        let pipe = try TestPipe()
+        let (readEnd, writeEnd) = (pipe.readEnd, pipe.writeEnd)
+        var (events, alarms, users) = (0, 0, 0)
+        try loop.onSignal(SIGALRM) { _, count in alarms += count }
+        try loop.onSignal(SIGUSR1) { _, count in users += count }
+        raise(SIGALRM)
+        raise(SIGUSR1)
+        loop.watch(readEnd, for: .input) { loop, _, _ in
+            raise(SIGUSR1)
+            raise(SIGALRM)
+            #expect(readByte(from: readEnd) == 7)
+            events += 1
+            if events == 500 { loop.stop() }
+        }
+        loop.watch(writeEnd, for: .output) { _, _, _ in try? write([7], to: writeEnd) }
+        try loop.run()
+        _ = try loop.loopOnce(waiting: false)
+        _ = try loop.loopOnce(waiting: false)
+        #expect(events == 500)
+        #expect(alarms == events + 1)
+        #expect(users == events + 1)
+    }
+
+    @Test func s01ASignalEndsAWaitWheneverItComes() throws {
+        var loop = try EventLoop()
+        var count = 0
+        try loop.onSignal(SIGUSR2) { _, delivered in count += delivered }
+        for round in 1...20 {
+            Thread.detachNewThread { kill(getpid(), SIGUSR2) }
+            while count < round { try loop.loopOnce() }
+        }
+        #expect(count == 20)
+    }
+
+    @Test func s01ASignalIsToldToAllLoopsAndRestored() throws {
+        var first = try EventLoop()
+        var calls = Log<Int>()
+        do {
+            var second = try EventLoop()
+            try first.onSignal(SIGURG) { _, count in calls.append(10 + count) }
+            try second.onSignal(SIGURG) { _, count in calls.append(20 + count) }
+            raise(SIGURG)
+            raise(SIGURG)
+            #expect(try second.loopOnce())
+            #expect(try first.loopOnce())
+        }
+        #expect(calls.entries == [22, 12])
+        calls = Log<Int>()
+        raise(SIGURG)
+        #expect(try first.loopOnce())
+    }
+
+    /// The shape of tevent's `fd_speed` tests.
+    @Test(arguments: backends, [EventLoop.Rearming.lazy, .eager])
+    func s01BytesGoThroughPipesOneCallAtATime(_ backend: EventLoop.Backend, _ rearming: EventLoop.Rearming) throws {
+        var loop = try EventLoop(backend: backend, rearming: rearming)
+        let pipes = try (0..<8).map { _ in try Pipes.Pair() }
+        var (written, read) = (0, 0)
+        for pipe in pipes {
+            loop.watch(pipe.writeEnd, for: .output) { _, _, _ in
+                written += 1
+                try? write([UInt8(truncatingIfNeeded: written)], to: pipe.writeEnd)
+            }
+            loop.watch(pipe.readEnd, for: .input) { _, _, events in
+                #expect(events.contains(.input))
+                if readByte(from: pipe.readEnd) != nil { read += 1 }
+            }
+        }
+        for calls in 1...2000 {
+            try loop.loopOnce()
+            #expect(written + read == calls)
+        }
+        #expect(read > 500 && read <= written)
+    }
+
+    @Test(arguments: backends) func s02AHandlerIsCalledAgainForWhatItLeft(_ backend: EventLoop.Backend) throws {
+        var loop = try EventLoop(backend: backend)
+        let pipe = try TestPipe(containing: [1, 2])
+        let readEnd = pipe.readEnd
+        var bytes: [UInt8?] = []
+        loop.watch(readEnd, for: .input) { _, _, _ in bytes.append(readByte(from: readEnd)) }
+        #expect(try loop.runReady() == 2)
+        #expect(bytes == [1, 2])
+    }
+
+    @Test(arguments: backends) func s02AHandlerThatTakesNothingIsCalledEachTime(_ backend: EventLoop.Backend) throws {
+        var loop = try EventLoop(backend: backend)
+        let pipe = try TestPipe(containing: [1])
+        var calls = 0
+        loop.watch(pipe.readEnd, for: .input) { _, _, _ in calls += 1 }
+        for count in 1...100 {
+            try loop.loopOnce()
+            #expect(calls == count)
+        }
+    }
+
+    @Test(arguments: backends, [EventLoop.Rearming.lazy, .eager])
+    func s03HandlersThatAreAlwaysReadyHaveTheirTurn(_ backend: EventLoop.Backend, _ rearming: EventLoop.Rearming) throws {
+        var loop = try EventLoop(backend: backend, rearming: rearming)
+        let pipes = try (0..<64).map { _ in try Pipes.Pair() }
+        var calls = Array(repeating: 0, count: pipes.count)
+        for (index, pipe) in pipes.enumerated() {
+            try write([1], to: pipe.writeEnd)
+            loop.watch(pipe.readEnd, for: .input) { _, _, _ in calls[index] += 1 }
+        }
+        for round in 1...100 {
+            for _ in 0..<64 { try loop.loopOnce() }
+            // Nobody is called twice before the others.
+            #expect(calls.allSatisfy { $0 == round })
+        }
+    }
+}
+
+/// Pipes as objects, for arrays of them.
+enum Pipes {
+    final class Pair {
+        let pair: DescriptorPair
+        var readEnd: UnownedDescriptor { pair.first.unowned }
+        var writeEnd: UnownedDescriptor { pair.second.unowned }
+
+        init() throws { pair = try DescriptorPair.pipe() }
+    }
+}
