@@ -40,6 +40,7 @@ check: liburing ## Everything a change has to pass
 	$(MAKE) must-not-compile
 	$(MAKE) client
 	$(MAKE) examples
+	$(MAKE) benchmarks
 	$(MAKE) canary
 	$(MAKE) hot-path
 	$(MAKE) test-release
@@ -87,6 +88,23 @@ canary: liburing ## Build URing, swift-system, Glibc and SwiftNIO together, from
 hot-path: liburing ## Check allocations, reference counts and instructions per operation
 	Scripts/count-allocations.sh
 	Scripts/count-instructions.sh
+
+.PHONY: benchmarks
+benchmarks: ## Check that the benchmarks compile, against the modules of the examples
+	Scripts/check-benchmarks.sh
+
+.PHONY: bench
+bench: liburing ## Compare URing with C and others on this machine, and write Docs/Benchmarks.md
+	swift build --package-path Benchmarks -c release
+	"$$(swift build --package-path Benchmarks -c release --show-bin-path)/uring-bench" document Docs/Benchmarks.md
+
+.PHONY: instructions
+instructions: liburing ## Print user instructions per operation of the benchmarks' engines (CASES="nop-32 read" for some)
+	Scripts/count-instructions.sh benchmarks $(CASES)
+
+.PHONY: allocations
+allocations: liburing ## Print allocations and reference counts per operation of the benchmarks' engines (CASES as well)
+	Scripts/count-allocations.sh benchmarks $(CASES)
 
 # The Swift test library itself never frees some memory, so leaks are not looked for.
 .PHONY: sanitize

@@ -1,6 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 # Prints the user instructions per operation on the hot path, beside those of the same loop in C, and fails above the limits.
+# With `benchmarks` as its argument it prints those of every engine of the benchmarks instead, which have no limits; further arguments
+# are the cases, all by default.
 # callgrind counts exactly and repeatably, and the slope between two sizes leaves out start-up and teardown.
 set -euo pipefail
 # A run that fails inside $(…) ends the script.
@@ -18,38 +20,60 @@ read-fixed 32000 96000 120 -
 
 Scripts/ensure-liburing.sh
 command -v valgrind >/dev/null || Scripts/install-debian-package.sh valgrind "valgrind"
-swift build --package-path Tests/HotPath -c release
-bin=$(swift build --package-path Tests/HotPath -c release --show-bin-path)
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-head -c $((1024 * 1024)) /dev/zero >"$work/file"
-# Only totals are wanted, and older valgrinds give up on the debug information of a newer compiler.
-for program in hot-path hot-path-c; do
-    strip --strip-debug -o "$work/$program" "$bin/$program"
-done
 
-# Prints the instructions of one whole run: total <program> <case> <count>
+# Builds a package and puts its programs where they are run: install_programs <package> <program>...
+install_programs() {
+    local package=$1 bin program
+    shift
+    swift build --package-path "$package" -c release
+    bin=$(swift build --package-path "$package" -c release --show-bin-path)
+    # Only totals are wanted, and older valgrinds give up on the debug information of a newer compiler.
+    for program in "$@"; do strip --strip-debug -o "$work/$program" "$bin/$program"; done
+}
+
+# Prints the instructions of one whole run: total <program> <argument>...
 total() {
-    local arguments=("$2" "$3")
-    [[ $2 != read* ]] || arguments+=("$work/file")
-    valgrind --tool=callgrind --callgrind-out-file="$work/callgrind" "$work/$1" "${arguments[@]}" >"$work/log" 2>&1 ||
+    local program=$1
+    shift
+    valgrind --tool=callgrind --callgrind-out-file="$work/callgrind" "$work/$program" "$@" >"$work/log" 2>&1 ||
         { cat "$work/log" >&2; return 1; }
     awk '$1 == "totals:" || $1 == "summary:" { n = $2 } END { if (!n) exit 1; print n }' "$work/callgrind"
 }
 
+# Prints the instructions per operation: slope <smaller> <larger> <program> <argument>..., with % in the place of the size.
 slope() {
-    local small large
-    small=$(total "$1" "$2" "$3")
-    large=$(total "$1" "$2" "$4")
-    awk -v s="$small" -v l="$large" -v n="$(($4 - $3))" 'BEGIN { printf "%.1f", (l - s) / n }'
+    local small=$1 large=$2 small_total large_total
+    shift 2
+    small_total=$(total "${@/%%/$small}")
+    large_total=$(total "${@/%%/$large}")
+    awk -v s="$small_total" -v l="$large_total" -v n="$((large - small))" 'BEGIN { printf "%.1f", (l - s) / n }'
 }
+
+if [ "${1:-}" = benchmarks ]; then
+    shift
+    install_programs Benchmarks uring-bench
+    printf '%-16s %-17s %s\n' case engine "instructions per operation"
+    "$work/uring-bench" list --countable "$@" >"$work/engines"
+    while read -r case engine small large; do
+        printf '%-16s %-17s %8s\n' "$case" "$engine" \
+            "$(slope "$small" "$large" uring-bench count "$case" --engine "$engine" --operations %)"
+    done <"$work/engines"
+    exit
+fi
+
+install_programs Tests/HotPath hot-path hot-path-c
+head -c $((1024 * 1024)) /dev/zero >"$work/file"
 
 printf '%-10s %8s %8s %8s   %s\n' case swift c ratio "instructions per operation, limits"
 failed=0
 while read -r case small large limit ratio_limit; do
     [ -n "$case" ] || continue
-    swift=$(slope hot-path "$case" "$small" "$large")
-    c=$(slope hot-path-c "${case%-again}" "$small" "$large")
+    file=()
+    [[ $case != read* ]] || file=("$work/file")
+    swift=$(slope "$small" "$large" hot-path "$case" % "${file[@]}")
+    c=$(slope "$small" "$large" hot-path-c "${case%-again}" % "${file[@]}")
     awk -v case="$case" -v swift="$swift" -v c="$c" -v limit="$limit" -v ratio_limit="$ratio_limit" 'BEGIN {
         bad = (limit != "-" && swift > limit + 0) || (ratio_limit != "-" && swift > c * ratio_limit)
         # A loop of no instructions was not measured.

@@ -27,7 +27,7 @@ enum transfer { transfer_read, transfer_read_fixed, transfer_write };
 static inline void prepare(struct io_uring *ring, const baseline_blocks *blocks, enum transfer transfer, unsigned slot, long number) {
     struct io_uring_sqe *sqe = io_uring_get_sqe(ring);
     void *memory = block_of_memory(blocks, slot);
-    uint64_t offset = (uint64_t)(number % blocks->count) * blocks->block;
+    uint64_t offset = (uint64_t)(number & (blocks->count - 1)) * blocks->block;
     switch (transfer) {
     case transfer_read:
         io_uring_prep_read(sqe, blocks->file, memory, blocks->block, offset);
@@ -45,7 +45,7 @@ static inline void prepare(struct io_uring *ring, const baseline_blocks *blocks,
 
 static inline __attribute__((always_inline)) int transfer(
     struct io_uring *ring, const baseline_blocks *blocks, enum transfer transfer, long count) {
-    if (blocks->depth > 1u << slot_bits) return -EINVAL;
+    if (blocks->depth > 1u << slot_bits || (blocks->count & (blocks->count - 1)) != 0) return -EINVAL;
     long issued = 0, done = 0;
     while (issued < count && issued < (long)blocks->depth) {
         prepare(ring, blocks, transfer, (unsigned)issued, issued);

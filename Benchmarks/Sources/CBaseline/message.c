@@ -54,6 +54,12 @@ static int number_of(long message) {
     return (int)(message & 0x3fffffff);
 }
 
+// Has the other end fail as well, which would wait for ever: no number is negative.
+static void give_up(end *end) {
+    prepare_message(end, -1);
+    io_uring_submit(&end->ring);
+}
+
 static int answer(end *end) {
     int status = await_message(end, 1, 0);
     for (long done = 0; done < end->count && status == 0; done++) {
@@ -76,6 +82,7 @@ static void *answer_on_thread(void *context) {
     if (end->status == 0) {
         // The ring stays until the other end is done with it.
         end->status = answer(end);
+        if (end->status < 0) give_up(end);
         sem_wait(&end->other->is_ready);
         io_uring_queue_exit(&end->ring);
     }
@@ -97,6 +104,7 @@ int baseline_message_uring(unsigned flags, bool shares_processor, long count) {
             prepare_message(&first, number_of(2 * done));
             status = await_message(&first, 2, number_of(2 * done + 1));
         }
+        if (status < 0) give_up(&first);
         sem_post(&first.is_ready);
         pthread_join(thread, NULL);
         if (status == 0) status = second.status;

@@ -11,6 +11,7 @@ import URing
 /// A block's first word is a stamp: its offset in the file, until something else is written. The other bytes are the same in every block.
 struct BlockFile {
     static let byteCount = 4096
+    /// A power of two, so that no engine has to divide.
     static let blockCount = 256
     /// How many blocks are in flight at once.
     static let depth = 32
@@ -48,7 +49,7 @@ struct BlockFile {
 
     /// The offset of the block that an operation is for.
     static func offset(ofOperation number: Int) -> UInt64 {
-        UInt64(number % blockCount * byteCount)
+        UInt64(truncatingIfNeeded: (number & (blockCount - 1)) * byteCount)
     }
 
     /// The same as a position.

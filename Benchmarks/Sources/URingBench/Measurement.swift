@@ -28,6 +28,10 @@ struct Measurement {
         /// C is the engine that this one names as its baseline.
         let ratioToC: Spread?
         let cpuRatioToC: Spread?
+        /// The lowest processor time of an operation as a multiple of C's lowest: other work can only make both higher.
+        let lowestCPURatioToC: Double?
+        /// How fast it is as a multiple of epoll; nil when epoll did not run.
+        let ratioToEpoll: Spread?
         let note: String?
     }
 
@@ -47,18 +51,21 @@ struct Measurement {
         }
         rows = engines.indices.map { index in
             let engine = engines[index]
-            let baseline = engines.firstIndex { $0.name == engine.baseline }.map { samples[$0] }
-            let samples = samples[index]
-            func ratio(_ value: (Sample) -> Double) -> Spread? {
-                baseline.map { Spread(zip(samples, $0).map { value($0) / value($1) }) }
+            let baseline = engines.firstIndex { $0.name == engine.baseline }
+            func lowestCPU(_ samples: [Sample]) -> Double { Spread(samples.map(\.cpuNanosecondsPerOperation)).lowest }
+            func ratio(to name: String, _ value: (Sample) -> Double) -> Spread? {
+                let other = engines.firstIndex { $0.name == name }
+                return other.map { Spread(zip(samples[index], samples[$0]).map { value($0) / value($1) }) }
             }
             return Row(
                 name: engine.name,
-                operationsPerSecond: Spread(samples.map(\.operationsPerSecond)),
-                cpuNanosecondsPerOperation: Spread(samples.map(\.cpuNanosecondsPerOperation)),
-                ratioToC: ratio(\.operationsPerSecond),
-                cpuRatioToC: ratio(\.cpuNanosecondsPerOperation),
-                note: samples.last?.note)
+                operationsPerSecond: Spread(samples[index].map(\.operationsPerSecond)),
+                cpuNanosecondsPerOperation: Spread(samples[index].map(\.cpuNanosecondsPerOperation)),
+                ratioToC: ratio(to: engine.baseline, \.operationsPerSecond),
+                cpuRatioToC: ratio(to: engine.baseline, \.cpuNanosecondsPerOperation),
+                lowestCPURatioToC: baseline.map { lowestCPU(samples[index]) / lowestCPU(samples[$0]) },
+                ratioToEpoll: ratio(to: "epoll", \.operationsPerSecond),
+                note: samples[index].last?.note)
         }
     }
 }

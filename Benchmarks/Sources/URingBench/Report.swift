@@ -12,6 +12,7 @@ extension Measurement {
                 "\"cpuNanosecondsPerOperation\": \(number(row.cpuNanosecondsPerOperation, places: 2))",
                 "\"ratioToC\": \(number(row.ratioToC, places: 4))",
                 "\"cpuRatioToC\": \(number(row.cpuRatioToC, places: 4))",
+                "\"ratioToEpoll\": \(number(row.ratioToEpoll, places: 4))",
             ]
             return "{\(fields.joined(separator: ", "))}"
         }
@@ -20,20 +21,40 @@ extension Measurement {
 
     /// The medians with their ranges, for the person at the terminal.
     func table(of benchmark: Case) -> String {
-        let heading = [benchmark.name, "operations/s", "CPU ns/operation", "speed to C", "CPU to C", ""]
-        let lines = rows.map { row in
-            [
-                row.name, cell(row.operationsPerSecond, places: 0), cell(row.cpuNanosecondsPerOperation, places: 1),
-                cell(row.ratioToC, places: 3), cell(row.cpuRatioToC, places: 3), row.note ?? "",
-            ]
-        }
-        let widths = heading.indices.map { index in ([heading] + lines).map { $0[index].count }.max() ?? 0 }
-        let text = ([heading] + lines).map { line in
+        let lines = lines(firstHeading: benchmark.name)
+        let widths = lines[0].indices.map { index in lines.map { $0[index].count }.max() ?? 0 }
+        let text = lines.map { line in
             // Blanks at the end of a line would only make it wrap.
             let columns = zip(line, widths).map { column($0, $1) }.joined(separator: "  ")
             return String(columns.reversed().drop { $0 == " " }.reversed())
         }
         return text.joined(separator: "\n") + "\n"
+    }
+
+    /// The same as a table of Markdown.
+    var markdown: String {
+        var lines = lines(firstHeading: "engine")
+        lines.insert(lines[0].indices.map { $0 == 0 ? "---" : "--:" }, at: 1)
+        return lines.map { "| \($0.joined(separator: " | ")) |\n" }.joined()
+    }
+
+    /// The heading and the rows, without the columns in which there is nothing.
+    private func lines(firstHeading: String) -> [[String]] {
+        let headings = [
+            firstHeading, "operations/s", "CPU ns/operation", "speed to C", "CPU to C", "lowest CPU to C", "speed to epoll", "note",
+        ]
+        let cells = rows.map(\.cells)
+        let used = headings.indices.filter { index in cells.contains { !$0[index].isEmpty } }
+        return ([headings] + cells).map { line in used.map { line[$0] } }
+    }
+}
+
+extension Measurement.Row {
+    fileprivate var cells: [String] {
+        [
+            name, cell(operationsPerSecond, places: 0), cell(cpuNanosecondsPerOperation, places: 1), cell(ratioToC, places: 3),
+            cell(cpuRatioToC, places: 3), lowestCPURatioToC.map { decimal($0, places: 3) } ?? "", cell(ratioToEpoll, places: 3), note ?? "",
+        ]
     }
 }
 
@@ -48,7 +69,7 @@ private func number(_ spread: Spread?, places: Int) -> String {
 }
 
 private func cell(_ spread: Spread?, places: Int) -> String {
-    guard let spread else { return "-" }
+    guard let spread else { return "" }
     let texts = [spread.median, spread.lowest, spread.highest].map { decimal($0, places: places) }
     return "\(texts[0]) [\(texts[1])-\(texts[2])]"
 }

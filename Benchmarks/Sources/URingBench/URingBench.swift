@@ -8,5 +8,5 @@ struct URingBench: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "uring-bench",
         abstract: "Compare URing with C, with swift-system's IORing, and with other ways to wait.",
-        subcommands: [List.self, Run.self, Count.self])
+        subcommands: [List.self, Run.self, Count.self, Document.self])
 }

@@ -29,7 +29,7 @@ typedef struct baseline_blocks {
     unsigned depth;
     /// How large a block is, in bytes.
     unsigned block;
-    /// How many blocks the file has.
+    /// How many blocks the file has: a power of two.
     unsigned count;
     /// `depth` blocks of memory. The first word of a block of the file is its offset there for a read, and its operation's number for a write.
     void *memory;

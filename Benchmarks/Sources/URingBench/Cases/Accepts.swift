@@ -13,6 +13,7 @@ extension Case {
         name: "accept",
         summary: "TCP connections made, accepted and closed, 16 at a time",
         operations: 8_000,
+        countedOperations: 320...960,
         engines: [
             Engine(name: "uring") { try uring(operations: $0) },
             Engine(name: "c") { operations in

@@ -11,6 +11,7 @@ extension Case {
         name: "linked-timeout",
         summary: "Operations that do nothing with a timeout of a minute, 32 at a time, and without one",
         operations: 400_000,
+        countedOperations: 6_400...19_200,
         engines: [
             Engine(name: "uring") { try uring(operations: $0) },
             Engine(name: "c") { operations in
@@ -28,12 +29,13 @@ extension Case {
 
     private static func uring(operations: Int) throws -> Sample {
         var ring = try Ring<UInt8>(entries: 2 * batch, options: ringOptions)
+        let minute = LinkedTimeout.after(.seconds(60))
         let stopwatch = Stopwatch()
         var done = 0
         while done < operations {
             let wanted = min(batch, operations - done)
             for _ in 0..<wanted {
-                try ring.prepare(Nop(), tag: 0, timeout: .after(.seconds(60)))
+                try ring.prepare(Nop(), tag: 0, timeout: minute)
             }
             try ring.submit(waitingFor: 2 * wanted)
             var seen = 0

@@ -35,15 +35,18 @@ extension Case {
         let other = Mailbox<RingHandle>()
         let outcome = Mailbox<Void>()
         Thread.detachNewThread {
-            outcome.put(
-                Result {
-                    try check(baseline_pin(sharesProcessor ? 0 : 1), "sched_setaffinity")
-                    var end = try MessageEnd()
-                    other.put(.success(try end.makeHandle()))
-                    try end.answer(handle, count: operations)
-                })
-            // Nobody waits any more if this thread could not begin.
-            other.put(.failure(Failure("The other thread has ended.")))
+            let result = Result {
+                try check(baseline_pin(sharesProcessor ? 0 : 1), "sched_setaffinity")
+                var end = try MessageEnd()
+                other.put(.success(try end.makeHandle()))
+                try end.answer(handle, count: operations)
+            }
+            if case .failure(let error) = result {
+                // The other thread would wait for ever: for the handle, or for a message. No message has this number.
+                other.put(.failure(error))
+                try? handle.send(.max)
+            }
+            outcome.put(result)
         }
         let peer = try other.take()
         for number in 0..<UInt64(operations) {

@@ -12,6 +12,7 @@ extension Case {
             name: "nop-\(batch)",
             summary: "\(batch) at a time of an operation that does nothing",
             operations: batch == 1 ? 400_000 : 2_000_000,
+            countedOperations: 32_000...96_000,
             engines: [
                 Engine(name: "uring") { try nopsWithURing(batch: batch, operations: $0) },
                 Engine(name: "c") { try nopsWithC(batch: batch, operations: $0) },

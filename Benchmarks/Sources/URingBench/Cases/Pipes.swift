@@ -12,6 +12,7 @@ extension Case {
             name: "pipe-\(count)",
             summary: "A byte going round in each of so many pipes: \(count)",
             operations: 100_000,
+            countedOperations: 6_400...19_200,
             engines: [
                 pipes("uring-eager", against: "c-eager", count) { try polls(&$0, $1, isEager: true, $2) },
                 pipes("c-eager", against: "c-eager", count, baseline_pipe_eager),

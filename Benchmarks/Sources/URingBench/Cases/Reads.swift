@@ -15,6 +15,7 @@ extension Case {
     private static func reads(name: String, summary: String, isFixed: Bool) -> Case {
         Case(
             name: name, summary: summary, operations: 500_000,
+            countedOperations: 32_000...96_000,
             engines: [
                 Engine(name: "uring") { try uring(isFixed: isFixed, isAgain: false, operations: $0) },
                 Engine(name: "uring-again") { try uring(isFixed: isFixed, isAgain: true, operations: $0) },
@@ -101,6 +102,7 @@ extension Case {
         return stopwatch.sample(operations: operations)
     }
 
+    @inline(__always)
     private static func expect<Memory: ByteSource & ByteDestination & ~Copyable>(
         _ operation: borrowing Read<Memory>, byteCount: Int
     ) throws {

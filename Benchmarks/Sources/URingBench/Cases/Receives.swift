@@ -13,6 +13,7 @@ extension Case {
         name: "receive-ring",
         summary: "Messages of 1 KiB received by one operation out of a pool, 32 at a time",
         operations: 200_000,
+        countedOperations: 6_400...19_200,
         engines: [
             Engine(name: "uring") { try uring(operations: $0) },
             Engine(name: "c") { operations in

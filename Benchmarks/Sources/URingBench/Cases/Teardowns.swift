@@ -11,8 +11,9 @@ extension Case {
     /// The reads are cancelled and waited for, because the kernel may write to their memory until then.
     static let teardown = Case(
         name: "teardown",
-        summary: "Rings made and ended, each with 32 reads of 4 KiB in flight",
+        summary: "Rings made and ended, each with 32 reads of 1 KiB in flight",
         operations: 1_000,
+        countedOperations: 64...192,
         engines: [
             Engine(name: "uring") { operations in
                 try measure(operations: operations) { pipe in
@@ -36,7 +37,7 @@ extension Case {
         ])
 
     private static let depth = 32
-    private static let byteCount = 4096
+    private static let byteCount = 1024
 
     /// Measures a function that reads from a pipe in which there is nothing.
     private static func measure(operations: Int, _ body: (UnownedDescriptor) throws -> Void) throws -> Sample {

@@ -13,6 +13,7 @@ extension Case {
         name: "write",
         summary: "Writes of 4 KiB to the page cache, 32 at a time",
         operations: 40_000,
+        countedOperations: 3_200...9_600,
         engines: [
             Engine(name: "uring") { try uring(operations: $0) },
             Engine(name: "c") { try c(operations: $0) },
