@@ -75,7 +75,7 @@ let package = Package(
         .target(
             name: "CPipeEngines", cSettings: [.define("_GNU_SOURCE")], linkerSettings: [.linkedLibrary("uring"), .linkedLibrary("dl")]),
         .target(name: "CProcess", cSettings: [.define("_GNU_SOURCE")]),
-        .target(name: "CTunnel", cSettings: [.define("_GNU_SOURCE")]),
+        .target(name: "CTunnel", cSettings: [.define("_GNU_SOURCE")], linkerSettings: [.linkedLibrary("uring")]),
         .testTarget(
             name: "CompletionProgramsTests", dependencies: ["CompletionPrograms", "CPrograms", "ExamplePrograms", uring, system],
             swiftSettings: strict),

@@ -15,7 +15,7 @@ enum { BATCH = 64 };
 typedef struct forwarder {
     int device;
     int socket;
-    tunnel_epoll_report report;
+    tunnel_report report;
     char packet[65536];
 } forwarder;
 
@@ -69,11 +69,11 @@ static int watch(int epoll, int descriptor) {
     return epoll_ctl(epoll, EPOLL_CTL_ADD, descriptor, &event);
 }
 
-tunnel_epoll_report tunnel_run_epoll(int device, int socket, int stop) {
+tunnel_report tunnel_run_epoll(int device, int socket, int stop) {
     forwarder forwarder;
     forwarder.device = device;
     forwarder.socket = socket;
-    forwarder.report = (tunnel_epoll_report){0};
+    forwarder.report = (tunnel_report){0};
     int epoll = epoll_create1(EPOLL_CLOEXEC);
     bool is_running = epoll >= 0
         && fcntl(socket, F_SETFL, fcntl(socket, F_GETFL) | O_NONBLOCK) == 0

@@ -39,9 +39,10 @@ struct Outside: ~Copyable {
         case (.tcp, false):
             return try listen(at: own)
         case (.tcp, true):
-            return try attempt("Cannot make a socket") { () throws(Errno) in
+            return try attempt("Cannot have a socket at \(own)") { () throws(Errno) in
                 let socket = try Descriptor.socket(own.domain, .stream)
                 try socket.setOption(.noDelay, to: true)
+                try socket.bind(to: own)
                 return socket
             }
         }

@@ -25,9 +25,11 @@ struct Run: ParsableCommand {
         case slots
         /// Epoll in C, to compare with.
         case epoll
+        /// The same as multishot in C with liburing, to compare with.
+        case liburing
     }
 
-    @Option(help: "What passes packets on: reads that repeat, reads in slots, or epoll in C to compare with.")
+    @Option(help: "What passes packets on: reads that repeat, reads in slots, or, to compare with, epoll or liburing in C.")
     var engine = Engine.multishot
 
     @Option(help: "How packets travel; \"tcp\" is for the engine \"multishot\".")
@@ -105,6 +107,8 @@ struct Run: ParsableCommand {
             return try loop.run()
         case (.epoll, _):
             return try runEpollLoop(device: device, socket: socket, stop: stop)
+        case (.liburing, _):
+            return try runLiburingLoop(device: device, socket: socket, stop: stop, options: options)
         }
     }
 

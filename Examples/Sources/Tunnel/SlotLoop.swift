@@ -48,7 +48,9 @@ struct SlotLoop: ~Copyable {
             try ring.submit(waitingFor: idleCount[0] + idleCount[1] > 0 ? 1 : preparedCount + 1)
             statistics.calls += 1
             preparedCount = 0
-            while ring.readyCount > 0, let completion = ring.nextCompletion() {
+            // No more than those that are there: looking for more could enter the kernel.
+            for _ in 0..<ring.readyCount {
+                guard let completion = ring.nextCompletion() else { break }
                 switch completion.tag {
                 case .stop: break loop
                 case .receive(.outward):

@@ -24,8 +24,8 @@ struct Statistics: CustomStringConvertible {
     var foundNothing = 0
     /// How often a receive found no buffer.
     var exhaustions = 0
-    /// Buffers that had not come back at the end, when nothing was in flight any more.
-    var missingBuffers = 0
+    /// Buffers that had not come back at the end, when no write was in flight any more; only the multishot loop over UDP looks.
+    var missingBuffers: Int?
     /// System calls that submit or wait; of the epoll loop all system calls.
     var calls = 0
     /// The processor time of the process, with the kernel's threads for the ring.
@@ -53,11 +53,12 @@ struct Statistics: CustomStringConvertible {
         let perPacket = { (value: Double, places: Int) in
             packetCount == 0 ? "-" : decimal(value / Double(packetCount), places: places)
         }
+        let missing = missingBuffers.map { " Not given back: \($0) buffers." } ?? ""
         return """
             To the peer: \(packets[0]) packets, \(bytes[0]) bytes.
             From the peer: \(packets[1]) packets, \(bytes[1]) bytes.
             Not passed on: \(failed) packets.
-            Found nothing: \(foundNothing) times. No buffer: \(exhaustions) times. Not given back: \(missingBuffers) buffers.
+            Found nothing: \(foundNothing) times. No buffer: \(exhaustions) times.\(missing)
             System calls: \(calls), \(perPacket(Double(calls), 3)) a packet.
             CPU time: \(decimal(processorTime / .milliseconds(1), places: 1)) ms, \(perPacket(processorTime / .microseconds(1), 3)) µs a packet.
             """

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the tunnel asks Linux for that Swift cannot without unsafe code, and the loop to compare with. Functions that return an `int` return
+// What the tunnel asks Linux for that Swift cannot without unsafe code, and the loops to compare with. Functions that return an `int` return
 // a negated error number when they fail.
 
 #ifndef CTUNNEL_H
@@ -25,8 +25,8 @@ int tunnel_make_device(int descriptor);
 ///   - packet_bytes: How large a packet may be.
 int tunnel_configure_device(int number, uint32_t own, uint32_t peer, int packet_bytes);
 
-/// What the epoll loop did.
-typedef struct tunnel_epoll_report {
+/// What a loop did.
+typedef struct tunnel_report {
     long long sent_packets;
     long long sent_bytes;
     long long received_packets;
@@ -38,7 +38,7 @@ typedef struct tunnel_epoll_report {
     long long found_nothing;
     /// The error number that ended the loop, or 0 when the stop descriptor did.
     int error;
-} tunnel_epoll_report;
+} tunnel_report;
 
 /// Passes packets between a device and a connected datagram socket with epoll and one thread, until a descriptor becomes readable.
 ///
@@ -46,6 +46,17 @@ typedef struct tunnel_epoll_report {
 ///   - device: The TUN device, which does not block.
 ///   - socket: The socket, which is made not to block.
 ///   - stop: The descriptor that becomes readable when the loop is to end.
-tunnel_epoll_report tunnel_run_epoll(int device, int socket, int stop);
+tunnel_report tunnel_run_epoll(int device, int socket, int stop);
+
+/// Does the same with liburing, as the loop in Swift does it.
+///
+/// - Parameters:
+///   - device: The TUN device.
+///   - socket: The socket.
+///   - stop: The descriptor that becomes readable when the loop is to end.
+///   - entries: How many operations the ring takes at once.
+///   - buffer_count: How many packets there is room for: a power of two.
+///   - buffer_bytes: How large a packet may be.
+tunnel_report tunnel_run_liburing(int device, int socket, int stop, unsigned entries, unsigned buffer_count, unsigned buffer_bytes);
 
 #endif
