@@ -51,7 +51,7 @@ let package = Package(
         .target(name: "ExamplePrograms", dependencies: ["CompletionPrograms", uring, system], swiftSettings: strict),
         .executableTarget(
             name: "Programs",
-            dependencies: ["CompletionPrograms", "CPrograms", "ExamplePrograms", "Support", uring, system, argumentParser],
+            dependencies: ["CompletionPrograms", "CPrograms", "CProcess", "ExamplePrograms", "Support", uring, system, argumentParser],
             swiftSettings: strict),
         // One ring for each thread, and connections that go from ring to ring.
         .target(name: "Sharding", dependencies: ["Support", uring, system], swiftSettings: strict),

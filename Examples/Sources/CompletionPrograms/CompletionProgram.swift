@@ -34,7 +34,9 @@ extension CompletionProgram {
 /// The completion of an operation that a program has prepared.
 public typealias ProgramCompletion = Completion<ProgramTag>
 
-/// The name of a program on its ring; one that has finished is never named again by the same one of the next four thousand.
+/// The name of a program on its ring.
+///
+/// The name of one that has finished names nobody, until 4096 others have had its place in the ring's table.
 public struct ProgramName: BitwiseCopyable, Sendable, Hashable {
     /// The place in the table in the lower 20 bits, and above them how often that was used.
     let rawValue: UInt32
@@ -66,7 +68,12 @@ public struct ProgramTag: BitwiseCopyable, Sendable {
         static var ending: Route { Route(rawValue: .max - 2) }
     }
 
-    init(program: ProgramName, label: UInt64, route: Route = .plain) {
+    @usableFromInline
+    init(program: ProgramName, label: UInt64) {
+        self.init(program: program, label: label, route: .plain)
+    }
+
+    init(program: ProgramName, label: UInt64, route: Route) {
         self.label = label
         self.program = program
         self.route = route

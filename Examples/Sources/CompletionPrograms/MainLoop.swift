@@ -42,6 +42,7 @@ public struct MainLoop: ~Copyable {
     ///   - setUp: Attaches the first programs, on the new thread.
     /// - Returns: What the closure returns, such as addresses of programs.
     /// - Throws: What the closure throws, or why there is no ring.
+    @discardableResult
     public mutating func start<Value: Sendable>(
         entries: Int = 64, options: RingOptions = .recommended,
         _ setUp: @escaping @Sendable (inout ProgramContext) throws -> Value

@@ -7,11 +7,11 @@ import URing
 ///
 /// What is queued is submitted when the ring's programs have run, with the system call that also waits for the next completion.
 public struct ProgramContext: ~Copyable {
-    var ring: Ring<ProgramTag>
+    @usableFromInline var ring: Ring<ProgramTag>
     var programs = ProgramTable()
     var groups = SyncGroups()
     /// The program that is being called.
-    var current = ProgramName.ring
+    @usableFromInline var current = ProgramName.ring
     /// Where messages to programs of this ring arrive.
     let mailbox: RingHandle
     /// Where the main loop hears from programs.
@@ -33,7 +33,7 @@ public struct ProgramContext: ~Copyable {
     ///   - label: What to call it.
     /// - Returns: Its name, to cancel or update it.
     /// - Throws: What submitting a full queue threw.
-    @discardableResult
+    @inlinable @discardableResult
     public mutating func prepare<Op: Operation & ~Copyable>(
         _ operation: consuming Op, label: UInt64 = 0
     ) throws(Errno) -> Token<Op> {
@@ -51,6 +51,7 @@ public struct ProgramContext: ~Copyable {
     ///
     /// - Parameter build: Prepares the members, with tags that it makes of labels. When it throws, nothing is queued.
     /// - Throws: What the closure throws: ``ChainError/tooLong(limit:)`` if the kernel could not be given the chain as a whole.
+    @inlinable
     public mutating func link(
         _ build: (inout Chain<ProgramTag>, (_ label: UInt64) -> ProgramTag) throws -> Void
     ) throws {
@@ -62,6 +63,7 @@ public struct ProgramContext: ~Copyable {
     ///
     /// - Parameter build: As for ``link(_:)``.
     /// - Throws: As ``link(_:)``.
+    @inlinable
     public mutating func hardLink(
         _ build: (inout Chain<ProgramTag>, (_ label: UInt64) -> ProgramTag) throws -> Void
     ) throws {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import ArgumentParser
+import CProcess
 import CPrograms
 import CompletionPrograms
 import Glibc
@@ -10,7 +11,53 @@ import URing
 
 struct Bench: ParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Measure what programs cost, beside what they replace.", subcommands: [Nops.self, Messages.self, Copies.self])
+        abstract: "Measure what programs cost, beside what they replace.",
+        discussion: """
+            All ways take turns, several times over, and of each the median is printed. The processor time is that of all threads of the \
+            process, the kernel's for its rings included.
+            """,
+        subcommands: [Nops.self, Messages.self, Copies.self])
+}
+
+/// Ways to do the same that take turns.
+private struct Comparison {
+    private struct Way {
+        let name: String
+        let count: Double
+        let run: () throws -> Duration
+        var times: [Double] = []
+        var processorTimes: [Double] = []
+    }
+
+    private var ways: [Way] = []
+
+    /// Adds a way, which does something so many times and says how long that took.
+    mutating func add(_ name: String, count: Int, _ run: @escaping () throws -> Duration) {
+        ways.append(Way(name: name, count: Double(count), run: run))
+    }
+
+    /// Prints the nanoseconds that each way takes for one, and the processor's, beside those of the first.
+    consuming func report(rounds: Int) throws {
+        for _ in 0..<rounds {
+            for index in ways.indices {
+                let before = process_used_time()
+                let time = try ways[index].run()
+                let after = process_used_time()
+                let microseconds = after.user + after.system - before.user - before.system
+                ways[index].times.append(time / .nanoseconds(1) / ways[index].count)
+                ways[index].processorTimes.append(Double(microseconds) * 1000 / ways[index].count)
+            }
+        }
+        for way in ways {
+            let (time, used) = (median(way.times), median(way.processorTimes))
+            let parts = ["\(way.name): \(decimal(time, places: 0)) ns", "\(decimal(used, places: 0)) ns of processor time"]
+            say("\(parts.joined(separator: ", ")), \(decimal(used / median(ways[0].processorTimes), places: 2)) of the first's\n")
+        }
+    }
+
+    private func median(_ values: [Double]) -> Double {
+        values.sorted()[values.count / 2]
+    }
 }
 
 struct Nops: ParsableCommand {
@@ -20,36 +67,33 @@ struct Nops: ParsableCommand {
     @Option(help: ArgumentHelp("How many operations each way of running them gets.", valueName: "count"))
     var count = 200_000
 
+    @Option(help: ArgumentHelp("How often.", valueName: "count"))
+    var rounds = 5
+
     func validate() throws {
         try ValidationError.check(count, in: 640...100_000_000, "--count")
+        try ValidationError.check(rounds, in: 1...1000, "--rounds")
     }
 
     func run() throws {
-        let single = try measure(NopStep(count: count, size: 1, isLinked: false))
-        report("one for each system call", single, single)
-        for size in [2, 8, 64] {
-            report("chains of \(size)", try measure(NopStep(count: count, size: size, isLinked: true)), single)
-        }
-        for size in [16, 64] {
-            report("\(size) at once", try measure(NopStep(count: count, size: size, isLinked: false)), single)
-        }
+        var comparison = Comparison()
+        add("one for each system call", NopStep(count: count, size: 1, isLinked: false), to: &comparison)
+        for size in [2, 8, 64] { add("chains of \(size)", NopStep(count: count, size: size, isLinked: true), to: &comparison) }
+        for size in [16, 64] { add("\(size) at once", NopStep(count: count, size: size, isLinked: false), to: &comparison) }
         // Fewer: on a machine that is busy otherwise, the two threads wait for a processor each time.
         let polling = RingOptions.recommended(submissionPolling: .init(idle: .seconds(1), mayShareProcessor: true))
-        report("a polling thread", try measure(NopStep(count: count / 10, size: 1, isLinked: false, spins: true), polling), single)
+        add("a polling thread", NopStep(count: count / 100, size: 1, isLinked: false, spins: true), polling, to: &comparison)
+        try comparison.report(rounds: rounds)
     }
 
-    /// How many nanoseconds each operation takes.
-    private func measure(_ step: NopStep, _ options: RingOptions = .recommended) throws -> Double {
-        var step = step
-        var ring = try ProgramRing(entries: 64, options: options)
-        let count = Double(step.count)
-        let start = ContinuousClock.now
-        try ring.run(&step)
-        return (.now - start) / .nanoseconds(1) / count
-    }
-
-    private func report(_ name: String, _ nanoseconds: Double, _ reference: Double) {
-        say("\(name): \(decimal(nanoseconds, places: 0)) ns each, \(decimal(nanoseconds / reference, places: 2)) of the first\n")
+    private func add(_ name: String, _ step: NopStep, _ options: RingOptions = .recommended, to comparison: inout Comparison) {
+        comparison.add(name, count: step.count) {
+            var step = step
+            var ring = try ProgramRing(entries: 64, options: options)
+            let start = ContinuousClock.now
+            try ring.run(&step)
+            return .now - start
+        }
     }
 }
 
@@ -100,23 +144,30 @@ struct Messages: ParsableCommand {
     @Option(help: ArgumentHelp("How many messages there are.", valueName: "count"))
     var messages: UInt32 = 100_000
 
+    @Option(help: ArgumentHelp("How often.", valueName: "count"))
+    var rounds = 5
+
     func validate() throws {
         try ValidationError.check(messages, in: 2...100_000_000, "--messages")
+        try ValidationError.check(rounds, in: 1...1000, "--rounds")
     }
 
     func run() throws {
-        for rings in [1, 2] {
-            var mainLoop = try MainLoop()
-            report(rings == 1 ? "one ring" : "two rings", try PingPong.play(messages, onRings: rings, &mainLoop))
-        }
+        var comparison = Comparison()
+        let messages = messages
         // There and back are two messages.
-        let nanoseconds = programs_ping_pong_through_pipes(Int64(messages / 2))
-        guard nanoseconds >= 0 else { throw Failure("Cannot use pipes: \(Errno(rawValue: Int32(-nanoseconds)))") }
-        report("two pipes", .nanoseconds(nanoseconds))
-    }
-
-    private func report(_ name: String, _ time: Duration) {
-        say("\(name): \(decimal(time / .nanoseconds(1) / Double(messages), places: 0)) ns a message\n")
+        comparison.add("two pipes", count: Int(messages)) {
+            let nanoseconds = programs_ping_pong_through_pipes(Int64(messages / 2))
+            guard nanoseconds >= 0 else { throw Failure("Cannot use pipes: \(Errno(rawValue: Int32(-nanoseconds)))") }
+            return .nanoseconds(nanoseconds)
+        }
+        for rings in [2, 1] {
+            comparison.add(rings == 1 ? "one ring" : "two rings", count: Int(messages)) {
+                var mainLoop = try MainLoop()
+                return try PingPong.play(messages, onRings: rings, &mainLoop)
+            }
+        }
+        try comparison.report(rounds: rounds)
     }
 }
 
@@ -133,30 +184,34 @@ struct Copies: ParsableCommand {
     @Option(name: .customLong("block"), help: ArgumentHelp("How large a block is.", valueName: "bytes"))
     var blockByteCount = 65536
 
+    @Option(help: ArgumentHelp("How often.", valueName: "count"))
+    var rounds = 5
+
     func validate() throws {
         try ValidationError.check(blockByteCount, in: 512...1 << 24, "--block")
+        try ValidationError.check(rounds, in: 1...1000, "--rounds")
     }
 
     func run() throws {
-        // Once for the pages of both files to be there.
-        _ = try CopyMode.depth(8).copy(source, to: destination, blockByteCount: blockByteCount)
-        let plain = try copyWithoutARing()
-        report("pread and pwrite", plain, plain)
-        report("one block in flight", try CopyMode.depth(1).copy(source, to: destination, blockByteCount: blockByteCount).time, plain)
-        report("eight blocks in flight", try CopyMode.depth(8).copy(source, to: destination, blockByteCount: blockByteCount).time, plain)
-        report("linked", try CopyMode.linked.copy(source, to: destination, blockByteCount: blockByteCount).time, plain)
-    }
-
-    private func copyWithoutARing() throws -> Duration {
-        let reader = try openForReading(source)
-        let writer = try openForWriting(destination)
-        let nanoseconds = programs_copy(
-            reader.unowned.fileDescriptor.rawValue, writer.unowned.fileDescriptor.rawValue, blockByteCount)
-        guard nanoseconds >= 0 else { throw Failure("Cannot copy: \(Errno(rawValue: Int32(-nanoseconds)))") }
-        return .nanoseconds(nanoseconds)
-    }
-
-    private func report(_ name: String, _ time: Duration, _ reference: Duration) {
-        say("\(name): \(decimal(time / .milliseconds(1), places: 1)) ms, \(decimal(reference / time, places: 2)) of the first's speed\n")
+        // Once for the pages of the source to be there, and to know how many blocks there are.
+        let blockCount = Int(try CopyMode.depth(8).copy(source, to: destination, blockByteCount: blockByteCount).blockCount)
+        guard blockCount > 0 else { throw Failure("\(source) is empty.") }
+        var comparison = Comparison()
+        let (source, destination, blockByteCount) = (source, destination, blockByteCount)
+        comparison.add("pread and pwrite", count: blockCount) {
+            let start = ContinuousClock.now
+            let reader = try openForReading(source)
+            let writer = try openForWriting(destination)
+            let status = programs_copy(
+                reader.unowned.fileDescriptor.rawValue, writer.unowned.fileDescriptor.rawValue, blockByteCount)
+            guard status >= 0 else { throw Failure("Cannot copy: \(Errno(rawValue: -status))") }
+            return .now - start
+        }
+        for (name, mode) in [("one block in flight", CopyMode.depth(1)), ("eight blocks in flight", .depth(8)), ("linked", .linked)] {
+            comparison.add(name, count: blockCount) {
+                try mode.copy(source, to: destination, blockByteCount: blockByteCount).time
+            }
+        }
+        try comparison.report(rounds: rounds)
     }
 }

@@ -18,7 +18,7 @@ struct SyncGroups: ParsableCommand {
         var mainLoop = try MainLoop()
         let words = [FutexWord(), FutexWord()]
         try mainLoop.start { context in
-            _ = context.attach(FiveEntriesProgram(words: words))
+            context.attach(FiveEntriesProgram(words: words))
         }
         var order: [String] = []
         while let event = try mainLoop.nextEvent() {

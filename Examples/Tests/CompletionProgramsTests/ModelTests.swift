@@ -2,6 +2,7 @@
 
 import CompletionPrograms
 import ExamplePrograms
+import Foundation
 import SystemPackage
 import Testing
 import URing
@@ -93,11 +94,20 @@ import URing
 
     @Test func s1_1_aStepIsCalledWhenItsIndexIsReachedAndNotAgainAfterStop() throws {
         var ring = try ProgramRing()
-        var step = BatchStep(remaining: 10)
+        let pipe = try DescriptorPair.pipe()
+        let (reader, writer) = (pipe.first.unowned, pipe.second.unowned.fileDescriptor)
+        let calls = FutexWord()
+        Thread.detachNewThread {
+            _ = try? writer.writeAll([1])
+            // With one of four there, the step is not called: the wait for that takes all its time.
+            _ = try? calls.wait(while: 1, timeout: .milliseconds(50))
+            _ = try? writer.writeAll([2, 3, 4])
+        }
+        var step = BatchStep(reader: reader, calls: calls)
         try ring.run(&step)
-        // The first call finds nothing, and each other one what was waited for.
-        #expect(step.found == [0, 4, 4, 2])
-        #expect(ring.completionIndex == 10)
+        #expect(step.found == [0, 4])
+        #expect(ring.completionIndex == 4)
+        _ = pipe.second.isHeld
     }
 
     @Test func s1_1_aStepThatDoesNotWaitGetsItsCompletions() throws {
@@ -199,23 +209,23 @@ private final class SumProgram: CompletionProgram {
     }
 }
 
-/// Runs operations in chains of four, without programs.
+/// Reads four bytes, each by itself, without programs.
 private struct BatchStep: LoopStep {
-    var remaining: Int
+    let reader: UnownedDescriptor
+    let calls: FutexWord
     var found: [Int] = []
 
     mutating func loopStep(_ ring: inout ProgramRing, waitIndex: inout UInt32) throws -> LoopDecision {
         var count = 0
         while ring.nextCompletion() != nil { count += 1 }
         found.append(count)
-        guard remaining > 0 else { return .stop }
-        let size = min(remaining, 4)
-        remaining -= size
-        // The kernel begins with the second only when it waits, so that a wait for fewer would find fewer.
-        try ring.context.link { chain, tag in
-            for _ in 0..<size { try chain.prepare(Nop(), tag: tag(0)) }
+        if calls.wrappingAdd(1) == 0 {
+            for _ in 0..<4 { try ring.context.prepare(Read(reader, into: Buffer(byteCapacity: 1))) }
+            waitIndex = ring.completionIndex &+ 4
+        } else {
+            calls.wake()
+            if ring.completionIndex == 4 { return .stop }
         }
-        waitIndex = ring.completionIndex &+ UInt32(size)
         return .continue
     }
 }

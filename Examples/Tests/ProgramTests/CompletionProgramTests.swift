@@ -94,9 +94,9 @@ import Testing
     @Test func benchMeasuresEverything() throws {
         let directory = try TemporaryDirectory()
         let file = try directory.file("file", pattern(100_000))
-        #expect(try output("bench", "nops", "--count", "640").split(separator: "\n").count == 7)
-        #expect(try output("bench", "messages", "--messages", "200").split(separator: "\n").count == 3)
-        #expect(try output("bench", "copies", file, directory.path("copy")).split(separator: "\n").count == 4)
+        #expect(try output("bench", "nops", "--count", "640", "--rounds", "1").split(separator: "\n").count == 7)
+        #expect(try output("bench", "messages", "--messages", "200", "--rounds", "3").split(separator: "\n").count == 3)
+        #expect(try output("bench", "copies", file, directory.path("copy"), "--rounds", "1").split(separator: "\n").count == 4)
         #expect(try directory.contents("copy") == pattern(100_000))
     }
 

@@ -15,7 +15,7 @@ int programs_forbid_entering(void);
 /// Sends a byte to another thread and back through two pipes, so many times: the nanoseconds that it took, or a negated error number.
 long long programs_ping_pong_through_pipes(long long count);
 
-/// Copies a file with pread(2) and pwrite(2): the nanoseconds that it took, or a negated error number.
-long long programs_copy(int source, int destination, size_t block_byte_count);
+/// Copies a file with pread(2) and pwrite(2): 0, or a negated error number.
+int programs_copy(int source, int destination, size_t block_byte_count);
 
 #endif
