@@ -39,7 +39,7 @@ extension EventLoop {
         descriptors[number] = descriptor
         let place = add(.watch)
         files[Int(place)] = WatchedFile(registered?.register(file) ?? file.hold(), descriptor)
-        handlers[Int(place)] = HandlerBox(handler)
+        handlers[Int(place)] = HandlerBox(call: handler)
         sources[Int(place)].number = number
         sources[Int(place)].wanted = interests
         descriptor.watches.append(place)
@@ -142,12 +142,14 @@ extension EventLoop {
         if events.contains(.invalid) { sources[Int(place)].wanted = [] }
         // A handler that has the loop call others is not called by that itself.
         guard let handler = handlers[Int(place)].take() else { return false }
-        handler.call(&self, Watch(index: place, generation: generation), events)
+        // Taken apart and put together again, the closure is moved, and its references are not counted.
+        let call = (consume handler).call
+        call(&self, Watch(index: place, generation: generation), events)
         // The handler may have cancelled itself, and its place may be another's by now.
         switch sources[Int(place)].queue(ifStill: generation) {
         case .ended: break
         case .queued(let isNew):
-            handlers[Int(place)] = consume handler
+            handlers[Int(place)] = HandlerBox(call: consume call)
             if isNew { pending.append(place) }
             if events.contains(.invalid) { endWatch(place) }
         }

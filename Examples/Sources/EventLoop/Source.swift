@@ -71,13 +71,9 @@ struct Source: BitwiseCopyable {
     }
 }
 
-/// A watch's handler, as one reference, which is taken out and put back without being counted.
-final class HandlerBox {
+/// A watch's handler as it is: in an optional of its own, it would be called by way of another.
+struct HandlerBox {
     let call: EventLoop.WatchHandler
-
-    init(_ call: @escaping EventLoop.WatchHandler) {
-        self.call = call
-    }
 }
 
 // Each step of a watch is one access to its place in the table.
