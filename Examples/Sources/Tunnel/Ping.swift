@@ -9,7 +9,7 @@ import URing
 struct Ping: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Send ICMP echo requests one after the other, and tell how many were lost and how long they took.",
-        discussion: "Like ping(8), which gives no median. It needs CAP_NET_RAW.")
+        discussion: "Like ping(8), which gives no median. It gives up when three in a row are lost. It needs CAP_NET_RAW.")
 
     @Argument(help: ArgumentHelp("Whom to ask.", valueName: "ip"))
     var address: String
@@ -40,19 +40,26 @@ struct Ping: ParsableCommand {
 
         var times: [Duration] = []
         let identifier = UInt16.random(in: .min ... .max)
-        for number in 0..<count {
-            let request = EchoRequest(identifier: identifier, number: UInt16(truncatingIfNeeded: number), byteCount: byteCount)
+        var (sentCount, lostInARow) = (0, 0)
+        while sentCount < count && lostInARow < 3 {
+            let request = EchoRequest(identifier: identifier, number: UInt16(truncatingIfNeeded: sentCount), byteCount: byteCount)
             let start = ContinuousClock.now
             _ = try ring.run(Send(socket, from: request.makeBuffer()), tag: false).result.get(whenDoing: "Cannot send")
-            if try isAnswered(request, by: start + .milliseconds(patience), on: socket, &ring) { times.append(.now - start) }
+            sentCount += 1
+            if try isAnswered(request, by: start + .milliseconds(patience), on: socket, &ring) {
+                times.append(.now - start)
+                lostInARow = 0
+            } else {
+                lostInARow += 1
+            }
         }
         times.sort()
         let microseconds = { (fraction: Double) in
             times.isEmpty ? "-" : decimal(times[Int(Double(times.count - 1) * fraction)] / .microseconds(1), places: 1)
         }
-        say("Sent: \(count). Lost: \(count - times.count).\n")
+        say("Sent: \(sentCount). Lost: \(sentCount - times.count).\n")
         say("Round trip: p50 \(microseconds(0.5)) µs, p99 \(microseconds(0.99)) µs, max \(microseconds(1)) µs.\n")
-        if times.count < count { throw ExitCode.failure }
+        if times.count < sentCount { throw ExitCode.failure }
     }
 
     /// Whether the answer comes in time; what else comes, such as late answers, is not it.

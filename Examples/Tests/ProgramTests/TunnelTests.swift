@@ -25,7 +25,7 @@ import URing
 
         /// Asks for so many echoes through it, and expects all of them.
         func expectEchoes(_ count: Int) throws {
-            let ping = try Program("tunnel", ["ping", "10.9.0.1", "--count", String(count), "--patience", "20000"], inNetworkOf: caller)
+            let ping = try Program("tunnel", ["ping", "10.9.0.1", "--count", String(count), "--patience", "10000"], inNetworkOf: caller)
             let outcome = try ping.outcome()
             #expect(String(decoding: outcome.output, as: UTF8.self).contains("Sent: \(count). Lost: 0."))
             #expect(outcome.status == 0 && outcome.errors == "")
