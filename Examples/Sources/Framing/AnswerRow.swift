@@ -5,6 +5,9 @@ import URing
 
 /// The endless row of bytes that answers are parts of; payloads of requests can be, too.
 public struct AnswerRow: ~Copyable, Sendable {
+    /// After how many bytes it repeats.
+    private static var byteCount: Int { Int(FRAMING_ROW_BYTES) }
+
     private let bytes: Buffer
 
     /// Makes the row, in memory as far as it does not repeat.
@@ -18,8 +21,8 @@ public struct AnswerRow: ~Copyable, Sendable {
     public func append(_ byteCount: Int, from place: Int, to buffer: inout Buffer) {
         var done = 0
         while done < byteCount {
-            let start = (place + done) % bytes.count
-            let count = min(bytes.count - start, byteCount - done)
+            let start = (place + done) % AnswerRow.byteCount
+            let count = min(AnswerRow.byteCount - start, byteCount - done)
             buffer.append(bytes.bytes.extracting(start..<(start + count)))
             done += count
         }
@@ -29,8 +32,8 @@ public struct AnswerRow: ~Copyable, Sendable {
     public func matches(_ actual: Span<UInt8>, from place: Int) -> Bool {
         var done = 0
         while done < actual.count {
-            let start = (place + done) % bytes.count
-            let count = min(bytes.count - start, actual.count - done)
+            let start = (place + done) % AnswerRow.byteCount
+            let count = min(AnswerRow.byteCount - start, actual.count - done)
             let expected = bytes.span.extracting(start..<(start + count))
             let part = actual.extracting(done..<(done + count))
             // Without a way out of the loop it becomes vector instructions.
@@ -47,8 +50,8 @@ public struct AnswerRow: ~Copyable, Sendable {
         var checksum = framing_checksum_start()
         var done = 0
         while done < payloadByteCount {
-            let start = (place + done) % bytes.count
-            let count = min(bytes.count - start, payloadByteCount - done)
+            let start = (place + done) % AnswerRow.byteCount
+            let count = min(AnswerRow.byteCount - start, payloadByteCount - done)
             let part = bytes.span.extracting(start..<(start + count))
             for index in part.indices { checksum = framing_checksum_add(checksum, part[index]) }
             done += count
@@ -73,42 +76,43 @@ public struct Answer: BitwiseCopyable, Sendable, Equatable {
 
 /// Answers in the order in which they are to be sent.
 public struct AnswerQueue: Sendable {
-    private var answers: [Answer] = []
-    /// Those before this one are written.
-    private var first = 0
+    /// The first, which most of the time is the only one; without bytes if there is none.
+    @usableFromInline var first = Answer(place: 0, byteCount: 0)
+    /// Those behind it, and before `restStart` those that were.
+    private var rest: [Answer] = []
+    private var restStart = 0
 
     /// Makes a queue of nothing.
     public init() {}
 
     /// How many answers are not written to their end.
-    public var count: Int { answers.count - first }
+    public var count: Int { isEmpty ? 0 : 1 + rest.count - restStart }
 
     /// Whether all are written.
-    public var isEmpty: Bool { count == 0 }
+    @inlinable public var isEmpty: Bool { first.byteCount == 0 }
 
     mutating func append(_ answer: Answer) {
-        if answer.byteCount > 0 { answers.append(answer) }
+        if isEmpty { first = answer } else if answer.byteCount > 0 { rest.append(answer) }
     }
 
     /// Writes as much as there is room for.
     public mutating func write(to buffer: inout Buffer, from row: borrowing AnswerRow) {
-        while first < answers.count && buffer.freeCapacity > 0 {
-            let answer = answers[first]
-            let count = min(answer.byteCount, buffer.freeCapacity)
-            row.append(count, from: answer.place, to: &buffer)
-            if count < answer.byteCount {
-                answers[first] = Answer(place: answer.place + count, byteCount: answer.byteCount - count)
-            } else {
-                first += 1
-            }
+        while !isEmpty && buffer.freeCapacity > 0 {
+            let count = min(first.byteCount, buffer.freeCapacity)
+            row.append(count, from: first.place, to: &buffer)
+            first.place += count
+            first.byteCount -= count
+            if isEmpty { takeNext() }
         }
-        if first == answers.count {
-            answers.removeAll(keepingCapacity: true)
-            first = 0
-        } else if first >= 256 {
-            // A connection that always has more to come would else never give back what is done.
-            answers.removeFirst(first)
-            first = 0
-        }
+    }
+
+    private mutating func takeNext() {
+        if restStart == rest.count { return }
+        first = rest[restStart]
+        restStart += 1
+        // A connection that always has more to come would else never give back what is done.
+        guard restStart == rest.count || restStart >= 256 else { return }
+        rest.removeFirst(restStart)
+        restStart = 0
     }
 }

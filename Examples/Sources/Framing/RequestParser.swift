@@ -14,7 +14,7 @@ public struct RequestParser: BitwiseCopyable, Sendable {
     private let byteLimit: Int
     /// The header's bytes so far, the first of them lowest.
     private var header: UInt64 = 0
-    private var headerCount = 0
+    @usableFromInline var headerCount = 0
     private var payloadLeft = 0
     private var checksum = framing_checksum_start()
     /// How many requests were found.
@@ -28,7 +28,7 @@ public struct RequestParser: BitwiseCopyable, Sendable {
     }
 
     /// Whether a part of a request is there, and the rest is not.
-    public var isWithinRequest: Bool { headerCount > 0 }
+    @inlinable public var isWithinRequest: Bool { headerCount > 0 }
 
     /// Looks at the next bytes, and adds the answers to the requests that end in them.
     ///

@@ -4,7 +4,9 @@ import Framing
 import URing
 
 /// A connection of one shard, and what is going on with it.
-final class Connection {
+///
+/// A value in an array, not an object: each request touches it many times, and what objects cost at each of them would add up.
+struct Connection {
     /// Whether a connection has a receive in flight.
     enum Receiving {
         case armed(Token<ReceiveMultishot>)
@@ -29,10 +31,20 @@ final class Connection {
         case takeItsAnswers
     }
 
+    /// The socket, in an object because arrays have no room for what has one owner.
+    final class Socket {
+        var descriptor: DirectDescriptor?
+
+        init(_ descriptor: consuming DirectDescriptor) {
+            self.descriptor = consume descriptor
+        }
+    }
+
     /// Which of the shard's connections this is, as its place is another's when it is gone.
-    let number: UInt64
-    var socket: DirectDescriptor?
-    var parser: RequestParser
+    private(set) var number: UInt64 = 0
+    /// The socket; nil in a place that has no connection.
+    private(set) var socket: Socket?
+    private(set) var parser = RequestParser(byteLimit: 0)
     var answers = AnswerQueue()
     var receiving = Receiving.ended
     var input = Input.requests
@@ -40,7 +52,7 @@ final class Connection {
     /// Whether the client has been told that nothing more is sent.
     var hasShutDown = false
     /// After how many requests the connection moves on to another shard.
-    var movesAt: Int
+    var movesAt = Int.max
 
     var duty = Duty.askAnything
     /// The tick until which it has to do its duty.
@@ -48,17 +60,31 @@ final class Connection {
     /// The tick of its timer in the wheel.
     var timer = Int.max
 
-    init(_ socket: consuming DirectDescriptor, number: UInt64, parser: RequestParser, movesAt: Int) {
+    /// Makes a place without a connection.
+    init() {}
+
+    init(_ socket: Socket, number: UInt64, parser: RequestParser, movesAt: Int) {
         self.number = number
-        self.socket = consume socket
+        self.socket = socket
         self.parser = parser
         self.movesAt = movesAt
     }
 
-    var hasAnswered: Bool { !isSending && answers.isEmpty }
+    var isOpen: Bool { socket != nil }
 
     func hold() -> FileHold {
-        guard let hold = socket?.hold() else { fatalError("A connection that is closed is not used.") }
+        guard let hold = socket?.descriptor?.hold() else { fatalError("A connection that is closed is not used.") }
         return hold
+    }
+
+    var hasAnswered: Bool { !isSending && answers.isEmpty }
+
+    /// Finds the requests in what was received.
+    ///
+    /// - Returns: How many end in it.
+    mutating func look(at bytes: Span<UInt8>) -> Int {
+        let before = parser.requestCount
+        if !parser.parse(bytes, into: &answers) { input = .over }
+        return parser.requestCount - before
     }
 }

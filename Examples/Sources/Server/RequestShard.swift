@@ -33,7 +33,7 @@ struct ShardSettings: Sendable {
 /// The server of one thread.
 ///
 /// Connections come from other rings, as slots of this ring's file table. Each has one operation that receives again and again, into buffers
-/// of a pool that all share. A buffer is looked at and given back at once: of a request nothing is kept but what its answer will be, so
+/// of a pool that all share. What came is looked at and given back at once: of a request nothing is kept but what its answer will be, so
 /// nobody can hold buffers that others need. Answers are written into buffers that only connections have that send.
 struct RequestShard: Shard, ~Copyable {
     /// What an operation is doing, and for which connection: they go by their slots in the file table.
@@ -61,7 +61,8 @@ struct RequestShard: Shard, ~Copyable {
     private let buffers: BufferRing
     private let row = AnswerRow()
 
-    private var connections: [Connection?]
+    /// As many as slots were ever used.
+    private var connections: [Connection] = []
     private var openCount = 0
     private var lastNumber: UInt64 = 0
     private var spareOutputs = BufferVector()
@@ -77,14 +78,15 @@ struct RequestShard: Shard, ~Copyable {
         let files = try attempt("Cannot have \(settings.connectionLimit) connections (see `ulimit -n`)") { () throws(Errno) in
             try ring.makeFileTable(count: settings.connectionLimit)
         }
-        let buffers = try ring.makeBufferRing(count: settings.bufferCount, byteCount: settings.bufferByteCount)
+        // Small requests lie one behind the other in a buffer, rather than each in one of its own: that spares the processor's caches.
+        let buffers = try ring.makeBufferRing(
+            count: settings.bufferCount, byteCount: settings.bufferByteCount, mode: .incremental())
         self.files = files
         self.ring = ring
         self.buffers = buffers
         self.number = number
         self.settings = settings
         self.moves = moves
-        connections = Array(repeating: nil, count: settings.connectionLimit)
         requestTicks = settings.ticks(settings.requestTime)
         idleTicks = settings.idleTime.map(settings.ticks)
     }
@@ -126,154 +128,155 @@ extension RequestShard {
         }
     }
 
-    private mutating func begin(_ socket: consuming DirectDescriptor, _ parser: RequestParser?) throws {
-        let slot = socket.slot
+    private mutating func begin(_ descriptor: consuming DirectDescriptor, _ parser: RequestParser?) throws {
+        let slot = descriptor.slot
+        while connections.count <= slot { connections.append(Connection()) }
         let parser = parser ?? RequestParser(byteLimit: settings.byteLimit)
         lastNumber += 1
-        let connection = Connection(
-            socket, number: lastNumber, parser: parser, movesAt: settings.moveAfter.map { parser.requestCount + $0 } ?? .max)
-        connections[slot] = connection
+        connections[slot] = Connection(
+            Connection.Socket(descriptor), number: lastNumber, parser: parser,
+            movesAt: settings.moveAfter.map { parser.requestCount + $0 } ?? .max)
         openCount += 1
         report.connections += 1
-        connection.duty = parser.isWithinRequest ? .finishItsRequest : .askAnything
-        try receive(connection, slot)
-        try expect(connection.duty, of: connection, slot)
-        if isStopping { try drain(connection, slot) }
+        try receive(slot)
+        try expect(parser.isWithinRequest ? .finishItsRequest : .askAnything, of: slot)
+        if isStopping { try drain(slot) }
+    }
+
+    /// Takes a connection's socket away from it, and empties its place.
+    private mutating func remove(_ slot: Int) -> DirectDescriptor? {
+        let socket = connections[slot].socket
+        connections[slot] = Connection()
+        openCount -= 1
+        return socket?.descriptor.take()
     }
 
     /// Closes a connection; what is in flight for it is cancelled first, and its completions find nobody.
-    private mutating func close(_ connection: Connection, _ slot: Int) throws {
-        guard let socket = connection.socket.take() else { return }
-        connections[slot] = nil
-        openCount -= 1
-        try ring.close(cancelling: socket, tag: .close)
+    private mutating func close(_ slot: Int) throws {
+        if let socket = remove(slot) { try ring.close(cancelling: socket, tag: .close) }
     }
 
     /// Has the answers leave that are due, and then the connections end.
     private mutating func stop() throws {
         isStopping = true
-        for slot in connections.indices {
-            if let connection = connections[slot] { try drain(connection, slot) }
-        }
+        for slot in connections.indices where connections[slot].isOpen { try drain(slot) }
     }
 
-    private mutating func drain(_ connection: Connection, _ slot: Int) throws {
-        if case .requests = connection.input { connection.input = .ignored }
-        connection.deadline = wheel.now + settings.ticks(settings.drainTime)
-        try setTimer(of: connection, slot)
-        try goOn(connection, slot)
+    private mutating func drain(_ slot: Int) throws {
+        if case .requests = connections[slot].input { connections[slot].input = .ignored }
+        connections[slot].deadline = wheel.now + settings.ticks(settings.drainTime)
+        try setTimer(of: slot)
+        try goOn(slot)
     }
 }
 
 // MARK: Requests and answers
 
 extension RequestShard {
-    private mutating func receive(_ connection: Connection, _ slot: Int) throws {
-        connection.receiving = .armed(try ring.prepare(ReceiveMultishot(connection.hold(), into: buffers), tag: .receive(slot)))
+    private mutating func receive(_ slot: Int) throws {
+        let receive = ReceiveMultishot(connections[slot].hold(), into: buffers)
+        connections[slot].receiving = .armed(try ring.prepare(receive, tag: .receive(slot)))
     }
 
     private mutating func received(_ slot: Int, _ event: consuming Event<ReceiveMultishot>) throws {
-        guard let connection = connections[slot] else { return }
+        guard connections[slot].isOpen else { return }
         switch consume event {
         case .more(let result):
-            look(at: result, connection)
+            look(at: result, slot)
         case .finished(let completed):
             let ending = completed.ending
-            look(at: completed.result, connection)
-            connection.receiving = .ended
+            look(at: completed.result, slot)
+            connections[slot].receiving = .ended
             switch ending {
             // All buffers are back by the time that it is submitted again.
             case .rearm, .completionQueueFull, .outOfBuffers, .cancelled: break
-            case .endOfStream: connection.input = .over
+            case .endOfStream: connections[slot].input = .over
             case .failed, .tableFull:
                 report.failed += 1
-                return try close(connection, slot)
+                return try close(slot)
             }
         }
-        try goOn(connection, slot)
+        try goOn(slot)
     }
 
     /// Finds the requests in what was received, and gives the buffer back.
-    private mutating func look(at result: consuming Result<BufferLease, Errno>, _ connection: Connection) {
-        guard case .success(let lease) = consume result, case .requests = connection.input else { return }
-        let before = connection.parser.requestCount
-        if !connection.parser.parse(lease.span, into: &connection.answers) {
-            // What was asked for before is answered.
-            connection.input = .over
-            report.tooLarge += 1
-        }
-        report.requests += connection.parser.requestCount - before
+    private mutating func look(at result: consuming Result<BufferLease, Errno>, _ slot: Int) {
+        guard case .success(let lease) = consume result, case .requests = connections[slot].input else { return }
+        report.requests += connections[slot].look(at: lease.span)
+        // What was asked for before what is too large is answered.
+        if case .over = connections[slot].input { report.tooLarge += 1 }
     }
 
     private mutating func sent(_ slot: Int, _ completed: consuming Completed<Send<Buffer>>) throws {
-        guard let connection = connections[slot] else { return }
+        guard connections[slot].isOpen else { return }
         guard case .success(let count) = completed.result else {
             // The client is gone.
             report.failed += 1
-            return try close(connection, slot)
+            return try close(slot)
         }
         completed.operation.start += count
         if completed.operation.start < completed.operation.memory.count {
             // The socket took only a part: the same operation sends the rest.
             try ring.prepare(completed.operation, tag: .send(slot))
-            return try expect(.takeItsAnswers, of: connection, slot)
+            return try expect(.takeItsAnswers, of: slot)
         }
         if spareOutputs.count < BufferVector.maximumCount { spareOutputs.append(completed.operation.memory) }
-        connection.isSending = false
-        try goOn(connection, slot)
+        connections[slot].isSending = false
+        try goOn(slot)
     }
 
     /// Does what a connection needs next.
-    private mutating func goOn(_ connection: Connection, _ slot: Int) throws {
-        if !connection.isSending && !connection.answers.isEmpty {
-            var output = spareOutputs.popLast() ?? Buffer(byteCapacity: RequestShard.outputByteCount)
-            output.truncate(to: 0)
-            connection.answers.write(to: &output, from: row)
-            try ring.prepare(Send(connection.hold(), from: output), tag: .send(slot))
-            connection.isSending = true
-            try expect(.takeItsAnswers, of: connection, slot)
-        }
-        switch connection.input {
-        case .requests: try goOnReceiving(connection, slot)
-        case .ignored: try goOnEnding(connection, slot)
+    private mutating func goOn(_ slot: Int) throws {
+        if !connections[slot].isSending && !connections[slot].answers.isEmpty { try send(slot) }
+        switch connections[slot].input {
+        case .requests: try goOnReceiving(slot)
+        case .ignored: try goOnEnding(slot)
         case .over:
-            if connection.hasAnswered { return try close(connection, slot) }
+            if connections[slot].hasAnswered { return try close(slot) }
         }
-        guard !connection.isSending else { return }
-        let isNew = connection.duty != .finishItsRequest
-        if !connection.parser.isWithinRequest {
-            try expect(.askAnything, of: connection, slot)
-        } else if isNew {
+        guard !connections[slot].isSending else { return }
+        if !connections[slot].parser.isWithinRequest {
+            try expect(.askAnything, of: slot)
+        } else if connections[slot].duty != .finishItsRequest {
             // More bytes of the same request do not put it off.
-            try expect(.finishItsRequest, of: connection, slot)
+            try expect(.finishItsRequest, of: slot)
         }
     }
 
+    private mutating func send(_ slot: Int) throws {
+        var output = spareOutputs.popLast() ?? Buffer(byteCapacity: RequestShard.outputByteCount)
+        output.truncate(to: 0)
+        connections[slot].answers.write(to: &output, from: row)
+        connections[slot].isSending = true
+        try ring.prepare(Send(connections[slot].hold(), from: output), tag: .send(slot))
+        try expect(.takeItsAnswers, of: slot)
+    }
+
     /// Receives as long as the client takes what it is sent, and has not to move.
-    private mutating func goOnReceiving(_ connection: Connection, _ slot: Int) throws {
-        let isToMove = connection.parser.requestCount >= connection.movesAt
-        switch connection.receiving {
+    private mutating func goOnReceiving(_ slot: Int) throws {
+        let isToMove = connections[slot].parser.requestCount >= connections[slot].movesAt
+        switch connections[slot].receiving {
         case .armed(let receive):
-            guard connection.answers.count >= RequestShard.answerLimit || isToMove else { return }
+            guard connections[slot].answers.count >= RequestShard.answerLimit || isToMove else { return }
             try ring.prepare(Cancel(receive), tag: .cancel)
-            connection.receiving = .cancelled
+            connections[slot].receiving = .cancelled
         case .cancelled: break
         case .ended:
             if isToMove {
-                if connection.hasAnswered { try move(connection, slot) }
-            } else if connection.answers.count < RequestShard.answerLimit {
-                try self.receive(connection, slot)
+                if connections[slot].hasAnswered { try move(slot) }
+            } else if connections[slot].answers.count < RequestShard.answerLimit {
+                try self.receive(slot)
             }
         }
     }
 
     /// Tells the client, when it has been sent all, that this is the end, and waits for its own: closing while there is something to be
     /// received would take answers from it that it has not read yet.
-    private mutating func goOnEnding(_ connection: Connection, _ slot: Int) throws {
-        if case .ended = connection.receiving { try receive(connection, slot) }
-        guard connection.hasAnswered && !connection.hasShutDown else { return }
-        try ring.prepare(Shutdown(connection.hold(), .sending), tag: .shutdown)
-        connection.hasShutDown = true
+    private mutating func goOnEnding(_ slot: Int) throws {
+        if case .ended = connections[slot].receiving { try receive(slot) }
+        guard connections[slot].hasAnswered && !connections[slot].hasShutDown else { return }
+        try ring.prepare(Shutdown(connections[slot].hold(), .sending), tag: .shutdown)
+        connections[slot].hasShutDown = true
     }
 }
 
@@ -281,14 +284,12 @@ extension RequestShard {
 
 extension RequestShard {
     /// Hands over a connection for which nothing is in flight; what comes meanwhile stays in the socket.
-    private mutating func move(_ connection: Connection, _ slot: Int) throws {
-        guard let (number, next) = moves.leave(connection.parser, shard: number) else {
-            connection.movesAt = .max
-            return try receive(connection, slot)
+    private mutating func move(_ slot: Int) throws {
+        guard let (number, next) = moves.leave(connections[slot].parser, shard: number) else {
+            connections[slot].movesAt = .max
+            return try receive(slot)
         }
-        guard let socket = connection.socket.take() else { return }
-        connections[slot] = nil
-        openCount -= 1
+        guard let socket = remove(slot) else { return }
         report.moved += 1
         try ring.prepare(SendRingDescriptor(socket, to: next, value: number), tag: .move(Int(number)))
     }
@@ -306,22 +307,25 @@ extension RequestShard {
 
 extension RequestShard {
     /// Gives a connection time for what is expected of it.
-    private mutating func expect(_ duty: Connection.Duty, of connection: Connection, _ slot: Int) throws {
-        connection.duty = duty
+    private mutating func expect(_ duty: Connection.Duty, of slot: Int) throws {
+        // A place without a connection has nothing to do.
+        guard connections[slot].isOpen else { return }
+        connections[slot].duty = duty
         // At the end, there is one time for all.
         if isStopping { return }
         switch duty {
-        case .askAnything: connection.deadline = idleTicks.map { wheel.now + $0 } ?? .max
-        case .finishItsRequest, .takeItsAnswers: connection.deadline = wheel.now + requestTicks
+        case .askAnything: connections[slot].deadline = idleTicks.map { wheel.now + $0 } ?? .max
+        case .finishItsRequest, .takeItsAnswers: connections[slot].deadline = wheel.now + requestTicks
         }
-        try setTimer(of: connection, slot)
+        try setTimer(of: slot)
     }
 
-    private mutating func setTimer(of connection: Connection, _ slot: Int) throws {
+    private mutating func setTimer(of slot: Int) throws {
+        let tick = connections[slot].deadline
         // One that comes too early is set again then.
-        guard connection.deadline < connection.timer else { return }
-        connection.timer = connection.deadline
-        wheel.set(TimerWheel.Timer(place: slot, owner: connection.number, tick: connection.deadline))
+        guard tick < connections[slot].timer else { return }
+        connections[slot].timer = tick
+        wheel.set(TimerWheel.Timer(place: slot, owner: connections[slot].number, tick: tick))
         if !isTicking {
             try ring.prepare(Timeout(after: settings.tickTime), tag: .tick)
             isTicking = true
@@ -330,15 +334,14 @@ extension RequestShard {
 
     private mutating func ticked(_ completed: consuming Completed<Timeout>) throws {
         for timer in wheel.tick() {
-            guard let connection = connections[timer.place], connection.number == timer.owner, connection.timer == timer.tick else {
-                continue
-            }
-            connection.timer = .max
-            if connection.deadline > wheel.now {
-                try setTimer(of: connection, timer.place)
+            let slot = timer.place
+            guard connections[slot].number == timer.owner, connections[slot].timer == timer.tick else { continue }
+            connections[slot].timer = .max
+            if connections[slot].deadline > wheel.now {
+                try setTimer(of: slot)
             } else {
                 if isStopping { report.cutOff += 1 } else { report.timedOut += 1 }
-                try close(connection, timer.place)
+                try close(slot)
             }
         }
         // Nothing ticks for a server that has nobody to wait for.

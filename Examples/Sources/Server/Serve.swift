@@ -40,10 +40,10 @@ struct Serve: ParsableCommand {
 
     @Option(
         name: .customLong("buffers"), help: ArgumentHelp("How many buffers each thread receives into: a power of two.", valueName: "count"))
-    var bufferCount = 256
+    var bufferCount = 64
 
     @Option(name: .customLong("buffer"), help: ArgumentHelp("How large a buffer is.", valueName: "bytes"))
-    var bufferByteCount = 4096
+    var bufferByteCount = 16 * 1024
 
     @Option(
         name: .customLong("request-timeout"),

@@ -7,6 +7,7 @@ import URing
 private enum Tag {
     case stop
     case accept
+    case pause
     case handOver
     case shardEnded
 }
@@ -15,6 +16,17 @@ private enum Tag {
 ///
 /// A connection is never a number here: it is accepted into this ring's file table, and sent from there into that of another ring.
 public struct Acceptor<Report: Sendable>: ~Copyable {
+    /// Whether there is an accept in flight.
+    private enum Accepting {
+        case not
+        case armed(Token<AcceptMultishot<DirectDescriptor>>)
+        case pausing
+    }
+
+    /// How many connections may be on their way before no more are accepted until some have arrived: as many again can have been accepted
+    /// by then as there is room for completions.
+    private static var pauseCount: Int { 512 }
+
     private var ring: Ring<Tag>
     private let table: FileTable
     private let listener: FileHold
@@ -22,7 +34,7 @@ public struct Acceptor<Report: Sendable>: ~Copyable {
 
     private var shards: [ShardThread<Report>] = []
     private var nextShard = 0
-    private var isAccepting = false
+    private var accepting = Accepting.not
     private var refusedCount = 0
 
     /// Makes an acceptor without shards.
@@ -33,9 +45,9 @@ public struct Acceptor<Report: Sendable>: ~Copyable {
     /// - Throws: A ``Failure``, or a ring's error, if there is no room for so much.
     public init(listener: borrowing Descriptor, stop: UnownedDescriptor) throws {
         var ring = try Ring<Tag>(entries: 256)
-        // Connections stay here only until another ring has them: no more than have completions, or operations that hand them over.
-        let table = try attempt("Cannot have 1024 connections on their way (see `ulimit -n`)") { () throws(Errno) in
-            try ring.makeFileTable(count: 1024)
+        // Connections stay here only until another ring has them.
+        let table = try attempt("Cannot have \(2 * Self.pauseCount) connections on their way (see `ulimit -n`)") { () throws(Errno) in
+            try ring.makeFileTable(count: 2 * Self.pauseCount)
         }
         let handle = try ring.makeHandle(messageTag: .shardEnded)
         try ring.prepare(Read(stop, into: Buffer(byteCapacity: 128)), tag: .stop)
@@ -74,6 +86,8 @@ public struct Acceptor<Report: Sendable>: ~Copyable {
                 switch completion.tag {
                 case .stop: break loop
                 case .accept: try accept(completion.event(AcceptMultishot<DirectDescriptor>.self))
+                // The accept itself says that it was cancelled.
+                case .pause: break
                 case .handOver: try handedOver(completion.take(SendRingDescriptor.self))
                 case .shardEnded:
                     // None ends by itself but for an error.
@@ -85,29 +99,41 @@ public struct Acceptor<Report: Sendable>: ~Copyable {
     }
 
     private mutating func startAccepting() throws {
-        try ring.prepare(AcceptMultishot(listener, into: table), tag: .accept)
-        isAccepting = true
+        accepting = .armed(try ring.prepare(AcceptMultishot(listener, into: table), tag: .accept))
     }
 
     private mutating func accept(_ event: consuming Event<AcceptMultishot<DirectDescriptor>>) throws {
         switch consume event {
         case .more(let result):
             try handOver(result)
+            try pauseIfManyAreOnTheirWay()
         case .finished(let completed):
-            isAccepting = false
+            accepting = .not
             let ending = completed.ending
             try handOver(completed.result)
             switch ending {
-            case .rearm, .completionQueueFull, .failed(.connectionAbort): try startAccepting()
+            case .rearm, .completionQueueFull, .failed(.connectionAbort), .cancelled: try goOnAccepting()
             // The kernel has turned this one away. The next connection that is handed over leaves a slot, see `handedOver`.
             case .tableFull:
                 refusedCount += 1
                 if table.usedCount == 0 { try startAccepting() }
             case .failed(let errno): throw Failure("Cannot accept connections: \(errno)")
-            // Cancelled; the other reasons are not an accept's.
+            // The other reasons are not an accept's.
             default: break
             }
         }
+    }
+
+    private mutating func pauseIfManyAreOnTheirWay() throws {
+        guard table.usedCount >= Self.pauseCount, case .armed(let accept) = accepting else { return }
+        try ring.prepare(Cancel(accept), tag: .pause)
+        accepting = .pausing
+    }
+
+    /// Accepts again when there is room for it.
+    private mutating func goOnAccepting() throws {
+        guard case .not = accepting, table.usedCount < Self.pauseCount else { return }
+        try startAccepting()
     }
 
     private mutating func handOver(_ result: consuming Result<DirectDescriptor, Errno>) throws {
@@ -124,7 +150,7 @@ public struct Acceptor<Report: Sendable>: ~Copyable {
         case .failure(let errno): throw Failure("Cannot hand a connection to another thread: \(errno)")
         }
         drop(completed)
-        if !isAccepting { try startAccepting() }
+        try goOnAccepting()
     }
 
     /// Asks the threads to end, and waits for their messages that they have.
