@@ -122,8 +122,6 @@ private struct BufferRingStress: ~Copyable {
             // What other threads have is not back before they are done, and a buffer not before the last of its leases.
             for _ in 0..<10_000 where !pool.canRearm {
                 dropSome(&random, atLeast: 1)
-                thread?.join()
-                thread = nil
                 handOver()
             }
             require(pool.canRearm, "no buffer comes back")
@@ -143,11 +141,7 @@ private struct BufferRingStress: ~Copyable {
             }
         }
         if Int.random(in: 0..<10, using: &random) == 0 { dropSome(&random, atLeast: 0) }
-        if pile.count > 500 {
-            thread?.join()
-            thread = nil
-            handOver()
-        }
+        if pile.count > 500 { handOver() }
     }
 
     /// How many messages are in the socket, or in completions.
@@ -220,8 +214,9 @@ private struct BufferRingStress: ~Copyable {
 
     private func drop<Value: ~Copyable>(_: consuming Value) {}
 
-    /// Has another thread drop what is for it, while this one goes on.
+    /// Has another thread drop what is for it, while this one goes on; the one before has to be done.
     private mutating func handOver() {
+        thread?.join()
         counts.handedOver += pile.count
         let handed = URingTests.Handed(pile)
         pile = []
@@ -244,8 +239,6 @@ private struct BufferRingStress: ~Copyable {
         }
         require(ring.inFlightCount == 0, "something does not end")
         while let one = kept.popLast() { drop(one) }
-        thread?.join()
-        thread = nil
         handOver()
         thread?.join()
         thread = nil
