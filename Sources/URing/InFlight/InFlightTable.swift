@@ -37,8 +37,11 @@ struct InFlightTable: BitwiseCopyable {
         @usableFromInline var boxes: BoxPool
     }
 
-    /// How far the table grows at a time.
+    /// How far the table grows at a time in the end; it begins with a page, and doubles until then.
+    ///
+    /// A ring with few operations touches few pages.
     static let growthByteCount = 1 << 16
+    static let firstGrowthByteCount = 1 << 12
     /// Room for eight million operations, with slots of 128 bytes.
     static let maximumByteCount = 1 << 30
     /// Room for 131,072 operations: what is reserved at least, where the addresses of the process are limited.
@@ -136,8 +139,12 @@ struct InFlightTable: BitwiseCopyable {
             unsafe start < state.pointee.reservedByteCount,
             "More operations are in flight than the ring has addresses for: 8 million, or fewer where the addresses of the process are limited."
         )
-        // SAFETY: the range from `start` on is reserved, zero, and no slot yet. Both byte counts are powers of two, so slots end with it.
-        for offset in unsafe stride(from: start, to: start + InFlightTable.growthByteCount, by: state.pointee.slotByteCount).reversed() {
+        let slotByteCount = unsafe state.pointee.slotByteCount
+        let byteCount = min(InFlightTable.growthByteCount, max(start, slotByteCount, InFlightTable.firstGrowthByteCount))
+        // SAFETY: the range from `start` on is reserved, zero, and no slot yet. All byte counts are powers of two, so slots end with it.
+        var offset = start + byteCount
+        while offset > start {
+            offset -= slotByteCount
             let slot = unsafe Slot(base: state.pointee.slots + offset)
             unsafe slot.header.pointee.userData = UserData.operation(byteOffset: offset, generation: state.pointee.firstGeneration)
             unsafe slot.header.pointee.outstanding = 0
@@ -145,7 +152,7 @@ struct InFlightTable: BitwiseCopyable {
             unsafe slot.setNextFree(state.pointee.firstFree)
             unsafe state.pointee.firstFree = slot.base
         }
-        unsafe state.pointee.usedByteCount += InFlightTable.growthByteCount
+        unsafe state.pointee.usedByteCount += byteCount
     }
 
     // MARK: The table's end

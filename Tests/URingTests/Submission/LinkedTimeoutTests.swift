@@ -175,7 +175,7 @@ import Testing
             }
             #expect(tags == Set(round * 32..<round * 32 + 32))
         }
-        #expect(ring.core.table.slotCount == 512)
+        #expect(ring.core.table.slotCount == 32)
         #expect(ring.inFlightCount == 0 && ring.staleCompletionCount == 0 && ring.foreignCompletionCount == 0)
     }
 
