@@ -28,6 +28,7 @@ import URing
     @Test(arguments: backends) func s01AReadyHandlerThatAnotherFreesIsNeverCalled(_ backend: EventLoop.Backend) throws {
         var loop = try EventLoop(backend: backend)
         let pipes = [try Pipes.Pair(), try Pipes.Pair(), try Pipes.Pair()]
+        defer { withExtendedLifetime(pipes) {} }
         let log = Log<Int>()
         let watches = Log<Watch>()
         for (index, pipe) in pipes.enumerated() {
@@ -165,6 +166,7 @@ import URing
     func s01BytesGoThroughPipesOneCallAtATime(_ backend: EventLoop.Backend, _ rearming: EventLoop.Rearming) throws {
         var loop = try EventLoop(backend: backend, rearming: rearming)
         let pipes = try (0..<8).map { _ in try Pipes.Pair() }
+        defer { withExtendedLifetime(pipes) {} }
         var (written, read) = (0, 0)
         for pipe in pipes {
             loop.watch(pipe.writeEnd, for: .output) { _, _, _ in
@@ -208,6 +210,7 @@ import URing
     func s03HandlersThatAreAlwaysReadyHaveTheirTurn(_ backend: EventLoop.Backend, _ rearming: EventLoop.Rearming) throws {
         var loop = try EventLoop(backend: backend, rearming: rearming)
         let pipes = try (0..<64).map { _ in try Pipes.Pair() }
+        defer { withExtendedLifetime(pipes) {} }
         var calls = Array(repeating: 0, count: pipes.count)
         for (index, pipe) in pipes.enumerated() {
             try write([1], to: pipe.writeEnd)
@@ -221,7 +224,7 @@ import URing
     }
 }
 
-/// Pipes as objects, for arrays of them.
+/// Pipes as objects, for arrays of them. Their ends are closed with them, so they have to be kept.
 enum Pipes {
     final class Pair {
         let pair: DescriptorPair

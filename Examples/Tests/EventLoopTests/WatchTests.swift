@@ -109,6 +109,7 @@ import URing
     @Test(arguments: backends) func s05AChangeOfWhatIsReadyHolds(_ backend: EventLoop.Backend) throws {
         var loop = try EventLoop(backend: backend)
         let pipes = [try Pipes.Pair(), try Pipes.Pair()]
+        defer { withExtendedLifetime(pipes) {} }
         let watches = Log<Watch>()
         var calls = [0, 0]
         for (index, pipe) in pipes.enumerated() {
