@@ -23,13 +23,15 @@ import Testing
 
     /// Sends all of `bytes` through one socket while the other is received from with a pool, and gives what arrived.
     ///
+    /// The first half is sent at once, so that it fills buffers to their ends; the other in pieces that mostly do not.
     /// The consumer keeps leases until the pool is dry, and drops them all at once. Only that makes it receive again.
     private func stream(_ bytes: [UInt8], into pool: borrowing BufferRing, of ring: inout Ring<Int>, inBundles: Bool) throws -> [UInt8] {
         let pair = try DescriptorPair.sockets()
         var received: [UInt8] = []
         received.reserveCapacity(bytes.count)
         var leases = LeaseStack()
-        try ring.prepare(Send(pair.first, from: Buffer(copying: bytes)), tag: 1)
+        var sent = bytes.count / 2
+        try ring.prepare(Send(pair.first, from: Buffer(copying: Array(bytes[..<sent]))), tag: 1)
         var isArmed = false
         var rounds = 0
         while received.count < bytes.count {
@@ -50,8 +52,12 @@ import Testing
             case 1:
                 let completed = completion.take(Send<Buffer>.self)
                 let start = completed.operation.start + (try completed.result.get())
-                if start < bytes.count {
+                if start < completed.operation.memory.count {
                     try ring.prepare(Send(pair.first, from: completed.operation.memory, startingAt: start), tag: 1)
+                } else if sent < bytes.count {
+                    let end = min(sent + 1 + sent % 5003, bytes.count)
+                    try ring.prepare(Send(pair.first, from: Buffer(copying: Array(bytes[sent..<end]))), tag: 1)
+                    sent = end
                 }
             case 2:
                 switch completion.event(ReceiveMultishot.self) {
