@@ -196,6 +196,7 @@ public struct Ring<Tag: BitwiseCopyable>: ~Copyable {
     }
 
     /// How many completions can be had without a system call.
+    @inlinable
     public var readyCount: Int { Int(core.completions.readyCount) }
 }
 
