@@ -39,7 +39,7 @@ import Testing
             guard rounds < 10_000_000 else { throw NoCompletion() }
             if !isArmed {
                 if !pool.canRearm { leases.removeAll() }
-                #expect(pool.canRearm == true)
+                try #require(pool.canRearm == true)
                 if inBundles {
                     try ring.prepare(ReceiveBundleMultishot(pair.second, into: pool), tag: 3)
                 } else {
@@ -135,6 +135,8 @@ import Testing
         #expect(ending == .endOfStream)
         let isEmpty = try completed.result.get().isEmpty
         #expect(isEmpty)
+        // The end names no buffer, and takes none.
+        try expectWhole(pool)
     }
 
     @Test func aLeaseOutlivesItsPoolAndItsRing() throws {
