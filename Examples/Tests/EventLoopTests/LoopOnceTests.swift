@@ -224,7 +224,9 @@ import URing
     }
 }
 
-/// Pipes as objects, for arrays of them. Their ends are closed with them, so they have to be kept.
+/// Pipes as objects, for arrays of them.
+///
+/// Their ends are closed with them, so they have to be kept.
 enum Pipes {
     final class Pair {
         let pair: DescriptorPair
