@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 
-import CTestSupport
-import Foundation
 import SystemPackage
 import Testing
 
@@ -9,38 +7,9 @@ import Testing
 
 /// Row M2: the kernel goes on writing after a ring's descriptor is closed, so memory must not be freed by then.
 @Suite(.serialized) struct M2LateWriteTests {
-    static let readCount = 16
-    static let readByteCount = 1 << 20
-
-    /// A file of the reads' size on a file system that reads around the page cache, and the same file opened for that.
-    static func directFile(_ directory: TemporaryDirectory) throws -> Descriptor {
-        let local = FilePath(FileManager.default.currentDirectoryPath).appending(".build")
-        for folder in [directory.path, local] {
-            let path = folder.appending("direct-\(UUID().uuidString)")
-            defer { try? FileManager.default.removeItem(atPath: path.string) }
-            guard (try? Data(count: readCount * readByteCount).write(to: URL(fileURLWithPath: path.string))) != nil else { continue }
-            let options = FileDescriptor.OpenOptions(rawValue: test_open_direct())
-            guard let file = try? Descriptor(opening: path, .readOnly, options: options) else { continue }
-            var ring = try Ring<Int>(entries: 8)
-            let read = try ring.run(Read(file, into: Buffer(byteCapacity: 4096, alignment: 4096), at: 0))
-            if read.result == .success(4096) { return file }
-        }
-        throw Errno.notSupported
-    }
-
-    /// Reads the file from end to end, so that reads queued at the device before are done.
-    func pass(_ file: borrowing Descriptor, _ ring: inout Ring<Int>) throws {
-        var operation = Read(file, into: Buffer(byteCapacity: Self.readByteCount, alignment: 4096), at: 0)
-        for index in 0..<4 {
-            operation.position = .offset(UInt64(index * Self.readByteCount))
-            let completed = try ring.run(operation)
-            operation = completed.operation
-        }
-    }
-
     @Test(arguments: [RingOptions.recommended, RingOptions()])
     func aDroppedRingsMemoryIsNotWrittenToAnyMore(options: RingOptions) throws {
-        let file = try Self.directFile(try TemporaryDirectory())
+        let file = try DirectFile()
         var clock = try Ring<Int>(entries: 8)
         var recent: [Graveyard] = []
         for round in 0..<100 {
@@ -49,23 +18,23 @@ import Testing
             let sockets = try DescriptorPair.sockets()
             do {
                 var ring = try Ring<Int>(entries: 64, options: options)
-                for index in 0..<Self.readCount {
-                    let memory = BuriedMemory(graveyard, byteCapacity: Self.readByteCount)
-                    try ring.prepare(Read(file, into: memory, at: .offset(UInt64(index * Self.readByteCount))), tag: index)
+                for index in 0..<DirectFile.readCount {
+                    let memory = BuriedMemory(graveyard, byteCapacity: DirectFile.readByteCount)
+                    try ring.prepare(Read(file.descriptor, into: memory, at: .offset(UInt64(index * DirectFile.readByteCount))), tag: index)
                 }
                 for tag in 100..<104 {
                     try ring.prepare(Read(pipe.first, into: BuriedMemory(graveyard, byteCapacity: 4096)), tag: tag)
                     try ring.prepare(Receive(sockets.first, into: BuriedMemory(graveyard, byteCapacity: 4096)), tag: tag)
                 }
                 try ring.submit()
-                #expect(ring.inFlightCount == Self.readCount + 8)
+                #expect(ring.inFlightCount == DirectFile.readCount + 8)
             }
             // Everything is released by now, and what arrives goes nowhere.
-            #expect(graveyard.count == Self.readCount + 8)
-            #expect(!file.isHeld && !pipe.first.isHeld && !sockets.first.isHeld)
+            #expect(graveyard.count == DirectFile.readCount + 8)
+            #expect(!file.descriptor.isHeld && !pipe.first.isHeld && !sockets.first.isHeld)
             send([1, 2, 3, 4, 5, 6, 7, 8], to: sockets.second)
             _ = try pipe.second.unowned.fileDescriptor.writeAll([1, 2, 3, 4, 5, 6, 7, 8])
-            try pass(file, &clock)
+            try file.passReads(on: &clock)
             #expect(graveyard.lateWriteCount() == 0, "round \(round)")
             recent.append(graveyard)
             if recent.count > 8 { #expect(recent.removeFirst().lateWriteCount() == 0, "after round \(round)") }

@@ -194,9 +194,9 @@ import Testing
     }
 
     @Test func nothingIsWrittenAfterTheRingsEnd() throws {
-        let file = try M2LateWriteTests.directFile(try TemporaryDirectory())
+        let file = try DirectFile()
         // Less than a user may lock by default.
-        let partCount = M2LateWriteTests.readCount
+        let partCount = DirectFile.readCount
         let partByteCount = 128 * 1024
         var clock = try Ring<Int>(entries: 8)
         for _ in 0..<30 {
@@ -208,7 +208,7 @@ import Testing
             let start = unsafe rest.base
             for index in 0..<partCount {
                 let tail = rest.split(at: partByteCount)
-                try ring.prepare(Read(file, into: rest, at: .offset(UInt64(index * partByteCount))), tag: index)
+                try ring.prepare(Read(file.descriptor, into: rest, at: .offset(UInt64(index * partByteCount))), tag: index)
                 rest = tail
             }
             try ring.submit()
@@ -216,7 +216,7 @@ import Testing
             ring.close()
             let memory = unsafe UnsafeMutableRawBufferPointer(start: start, count: partCount * partByteCount)
             unsafe memory.initializeMemory(as: UInt8.self, repeating: 0xa5)
-            try M2LateWriteTests().pass(file, &clock)
+            try file.passReads(on: &clock)
             let expected = 0xa5a5_a5a5_a5a5_a5a5 as UInt64
             let isUntouched = stride(from: 0, to: partCount * partByteCount, by: 512).allSatisfy { offset in
                 unsafe memory.load(fromByteOffset: offset, as: UInt64.self) == expected
