@@ -3,7 +3,7 @@
 /// What the ring keeps of an operation beside its slot, when it has a linked timeout or is a member of a chain.
 struct Companion: BitwiseCopyable {
     /// The time of the linked timeout, which the kernel reads when it consumes the timeout's entry.
-    var time = KernelTime(.zero)
+    var time = KernelTime()
     /// The operation's last completion, while that of its timeout is waited for.
     var heldEntry: CompletionEntry?
     /// The slot of the next member of a soft chain, by its user data; 0 when there is none.

@@ -31,6 +31,8 @@ struct BufferRingState: BitwiseCopyable {
         let registration: BufferRingRegistration
         let shared: SharedBuffers
         let buffers: UnsafeMutablePointer<Buffer>
+        /// Where the first buffer's memory begins.
+        let start: UnsafeMutableRawPointer
         let byteCount: Int
         let mode: BufferRing.Mode
         let ringIdentity: UInt32
@@ -55,6 +57,7 @@ struct BufferRingState: BitwiseCopyable {
             self.registration = registration
             self.shared = shared
             unsafe self.buffers = unsafe buffers
+            unsafe start = unsafe shared.start
             self.byteCount = byteCount
             self.mode = mode
             self.ringIdentity = ringIdentity
@@ -113,9 +116,14 @@ struct BufferRingState: BitwiseCopyable {
         releaseMemory()
     }
 
+    @inline(__always)
     private func releaseMemory() {
         unsafe block.pointee.memoryHolds -= 1
-        guard unsafe block.pointee.memoryHolds == 0 else { return }
+        if unsafe block.pointee.memoryHolds == 0 { deallocate() }
+    }
+
+    @inline(never)
+    private func deallocate() {
         // SAFETY: the kernel does not know the memory any more, and no lease of this isolation region refers to it. Those of others have
         // shares of their own in what they use.
         unsafe block.pointee.shared.release()
@@ -125,11 +133,14 @@ struct BufferRingState: BitwiseCopyable {
 
     // MARK: Buffers
 
+    @inline(__always)
     private func memory(of identifier: Int) -> UnsafeMutableRawPointer {
-        unsafe block.pointee.shared.start + identifier * block.pointee.byteCount
+        // The product is within the memory, whose size was checked.
+        unsafe block.pointee.start + identifier &* block.pointee.byteCount
     }
 
     /// Puts a buffer at the tail of the ring, for the kernel to find once it is published.
+    @inline(__always)
     private func enqueue(_ identifier: Int) {
         let tail = unsafe block.pointee.tail
         // SAFETY: the position is behind the tail. The memory is the buffer's, which nobody else has.
@@ -142,6 +153,7 @@ struct BufferRingState: BitwiseCopyable {
         unsafe block.pointee.availableCount += 1
     }
 
+    @inline(__always)
     private func publish() {
         unsafe block.pointee.registration.publish(block.pointee.tail)
     }
@@ -189,6 +201,7 @@ struct BufferRingState: BitwiseCopyable {
     }
 
     /// The buffer that a completion names, which must be one of those that the kernel has.
+    @inline(__always)
     private func identifier(in completion: CompletionEntry) -> Int? {
         guard completion.flags.contains(.buffer) else { return nil }
         let identifier = Int(completion.flags.rawValue >> CURING_CQE_BUFFER_SHIFT)
@@ -207,6 +220,7 @@ struct BufferRingState: BitwiseCopyable {
     }
 
     /// Counts a lease of a buffer.
+    @inline(__always)
     private func retain(_ identifier: Int) {
         unsafe block.pointee.buffers[identifier].leaseCount += 1
         unsafe block.pointee.leaseCount += 1
@@ -214,6 +228,7 @@ struct BufferRingState: BitwiseCopyable {
     }
 
     /// The kernel has put bytes into the last, or only, buffer of a completion, and says whether it goes on with it.
+    @inline(__always)
     private func finishUse(of identifier: Int, byteCount: Int, _ completion: CompletionEntry) {
         if unsafe block.pointee.mode.isIncremental && completion.flags.contains(.bufferMore) {
             unsafe block.pointee.buffers[identifier].offset += UInt32(byteCount)
@@ -223,6 +238,7 @@ struct BufferRingState: BitwiseCopyable {
     }
 
     /// The kernel is done with a buffer.
+    @inline(__always)
     private func finishUse(of identifier: Int) {
         unsafe block.pointee.buffers[identifier].isWithKernel = false
         unsafe block.pointee.availableCount -= 1
@@ -275,6 +291,7 @@ struct BufferRingState: BitwiseCopyable {
     }
 
     /// Uncounts leases of a buffer; whether it is the kernel's again once it is published.
+    @inline(__always)
     private func forget(_ identifier: Int, leaseCount: Int) -> Bool {
         unsafe block.pointee.leaseCount -= leaseCount
         unsafe block.pointee.buffers[identifier].leaseCount -= UInt32(leaseCount)
@@ -289,7 +306,11 @@ struct BufferRingState: BitwiseCopyable {
     /// Takes in what was dropped on other threads.
     @usableFromInline
     func takeReturned() {
-        guard unsafe !block.pointee.shared.isEmpty else { return }
+        if unsafe !block.pointee.shared.isEmpty { takeAllReturned() }
+    }
+
+    @inline(never)
+    private func takeAllReturned() {
         var hasBuffers = false
         unsafe block.pointee.shared.takeReturned { identifier, leaseCount in
             if forget(identifier, leaseCount: leaseCount) { hasBuffers = true }

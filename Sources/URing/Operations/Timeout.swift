@@ -55,6 +55,11 @@ public enum TimeoutOutcome: Sendable, Hashable {
 public struct KernelTime: BitwiseCopyable, Sendable {
     @usableFromInline let timespec: curing_timespec
 
+    /// Makes a time of nothing.
+    init() {
+        timespec = curing_timespec(seconds: 0, nanoseconds: 0)
+    }
+
     /// Makes a time; a negative one counts as none, because the kernel takes no negative ones.
     @inlinable
     init(_ duration: Duration) {

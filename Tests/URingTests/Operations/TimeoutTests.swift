@@ -31,6 +31,19 @@ import Testing
         }
     }
 
+    /// Five centuries of nanoseconds are what 64 bits hold; beyond that the conversion is another.
+    @Test(arguments: [
+        (Duration.zero, 0, 0), (.nanoseconds(1), 0, 1), (.nanoseconds(999_999_999), 0, 999_999_999), (.seconds(1), 1, 0),
+        (.seconds(18_446_744_073) + .nanoseconds(709_551_615), 18_446_744_073, 709_551_615),
+        (.seconds(18_446_744_073) + .nanoseconds(709_551_616), 18_446_744_073, 709_551_616),
+        (.seconds(18_446_744_074) + .nanoseconds(7), 18_446_744_074, 7), (.seconds(Int64.max), Int64.max, 0),
+        (Duration(secondsComponent: 3, attosecondsComponent: 999_999_999_999_999_999), 3, 999_999_999), (.seconds(Int64.min), 0, 0),
+    ]) func anyTimeIsSecondsAndNanosecondsForTheKernel(time: Duration, seconds: Int64, nanoseconds: Int64) {
+        let kernelTime = time.timespec
+        #expect(kernelTime.seconds == seconds)
+        #expect(kernelTime.nanoseconds == nanoseconds)
+    }
+
     @Test func liesInTheSlotWithoutABox() {
         let capacity = SlotLayout.slotByteCount(Int.self) - SlotLayout.payloadOffset(Int.self)
         #expect(SlotLayout.slotByteCount(Int.self) == 128)
