@@ -48,11 +48,8 @@ struct Sender: ~Copyable {
         var ring = try Ring<Int>(entries: max(connectionCount, 2))
         var connections: [Connection] = []
         for index in 0..<connectionCount {
-            let socket = try attempt("Cannot make a socket") { () throws(Errno) in
-                let socket = try Descriptor.socket(receiver.domain, .stream)
-                try socket.setOption(.noDelay, to: true)
-                return socket
-            }
+            // TCP may put small records together: without Nagle's algorithm each is a packet, whose cost hides that of waiting.
+            let socket = try attempt("Cannot make a socket") { () throws(Errno) in try Descriptor.socket(receiver.domain, .stream) }
             try ring.prepare(Connect(socket, to: receiver), tag: index)
             try ring.submit(waitingFor: 1)
             try ring.nextCompletion()?.take(Connect.self).result.get(whenDoing: "Cannot connect to \(receiver)")
