@@ -68,8 +68,9 @@ let package = Package(
         .executableTarget(
             name: "Tunnel", dependencies: ["Support", "CProcess", "CTunnel", uring, system, argumentParser], swiftSettings: strict),
         // Servers and loops to compare with, and what Swift cannot ask Linux for without unsafe code.
-        .target(name: "CEpollEcho", cSettings: [.define("_GNU_SOURCE")]),
-        .target(name: "CFraming", cSettings: [.define("_GNU_SOURCE")]),
+        .target(name: "CEpoll", cSettings: [.define("_GNU_SOURCE")]),
+        .target(name: "CEpollEcho", dependencies: ["CEpoll"], cSettings: [.define("_GNU_SOURCE")]),
+        .target(name: "CFraming", dependencies: ["CEpoll"], cSettings: [.define("_GNU_SOURCE")]),
         .target(name: "CPrograms", cSettings: [.define("_GNU_SOURCE")]),
         .target(name: "CEventLoop", cSettings: [.define("_GNU_SOURCE")]),
         .target(

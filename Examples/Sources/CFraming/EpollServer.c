@@ -4,22 +4,18 @@
 
 #include "CFraming.h"
 
+#include "CEpoll.h"
+
 #include <errno.h>
-#include <fcntl.h>
-#include <stdbool.h>
-#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
 #define BUFFER_BYTES (16 * 1024)
 
 typedef struct connection {
-    int socket;
-    struct connection *previous;
-    struct connection *next;
+    epoll_connection base;
     // The request that is being received.
     uint8_t header[FRAMING_HEADER_BYTES];
     uint32_t header_count;
@@ -37,71 +33,15 @@ typedef struct connection {
 } connection;
 
 typedef struct server {
-    int epoll;
-    int listener;
-    long connection_limit;
+    epoll_server base;
     uint32_t byte_limit;
-    long open_count;
-    bool is_accepting;
-    connection *first;
-    framing_epoll_report report;
+    long long requests;
+    long long too_large;
     uint8_t row[FRAMING_ROW_BYTES];
 } server;
 
-// epoll's data for the two descriptors that are no connections.
-static char listener_mark, stop_mark;
-
-static int watch(server *server, int operation, int descriptor, uint32_t events, void *data) {
-    struct epoll_event event = { .events = events, .data.ptr = data };
-    return epoll_ctl(server->epoll, operation, descriptor, &event);
-}
-
-static void close_connection(server *server, connection *connection) {
-    if (connection->previous) {
-        connection->previous->next = connection->next;
-    } else {
-        server->first = connection->next;
-    }
-    if (connection->next) connection->next->previous = connection->previous;
-    // Closing takes the descriptor out of the epoll set as well.
-    close(connection->socket);
-    free(connection);
-    server->open_count -= 1;
-    if (!server->is_accepting) {
-        server->is_accepting = true;
-        watch(server, EPOLL_CTL_MOD, server->listener, EPOLLIN, &listener_mark);
-    }
-}
-
-static bool is_transient(void) {
-    return errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR || errno == ECONNABORTED;
-}
-
-static void accept_one(server *server) {
-    int socket = accept4(server->listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
-    if (socket < 0 && is_transient()) return;
-    if (socket < 0) {
-        // Too many files are open, or memory is short: the end of a connection helps, if there is one.
-        if (server->open_count == 0) server->report.error = errno;
-        server->is_accepting = false;
-        watch(server, EPOLL_CTL_MOD, server->listener, 0, &listener_mark);
-        return;
-    }
-    connection *connection = server->open_count < server->connection_limit ? malloc(sizeof *connection) : NULL;
-    if (!connection || watch(server, EPOLL_CTL_ADD, socket, EPOLLIN, connection) < 0) {
-        free(connection);
-        close(socket);
-        server->report.refused += 1;
-        return;
-    }
-    memset(connection, 0, offsetof(struct connection, input));
-    connection->socket = socket;
-    connection->checksum = framing_checksum_start();
-    connection->next = server->first;
-    if (server->first) server->first->previous = connection;
-    server->first = connection;
-    server->open_count += 1;
-    server->report.connections += 1;
+static void begin(epoll_connection *connection) {
+    ((struct connection *)connection)->checksum = framing_checksum_start();
 }
 
 static uint32_t little_endian(const uint8_t *bytes) {
@@ -150,7 +90,7 @@ static void write_answers(server *server, connection *connection) {
         connection->answer_left = little_endian(connection->header + 4);
         connection->header_count = 0;
         connection->checksum = framing_checksum_start();
-        server->report.requests += 1;
+        server->requests += 1;
     }
 }
 
@@ -158,22 +98,24 @@ static void write_answers(server *server, connection *connection) {
 static bool send_rest(connection *connection) {
     while (connection->output_start < connection->output_end) {
         ssize_t count = send(
-            connection->socket, connection->output + connection->output_start,
+            connection->base.socket, connection->output + connection->output_start,
             (size_t)(connection->output_end - connection->output_start), MSG_NOSIGNAL);
-        if (count < 0) return is_transient();
+        if (count < 0) return epoll_server_is_transient();
         connection->output_start += count;
     }
     connection->output_start = connection->output_end = 0;
     return true;
 }
 
-static void advance(server *server, connection *connection) {
+static void advance(epoll_server *base, epoll_connection *ready) {
+    server *server = (struct server *)base;
+    connection *connection = (struct connection *)ready;
     bool was_blocked = connection->output_end > 0;
     if (!was_blocked) {
-        ssize_t count = recv(connection->socket, connection->input, BUFFER_BYTES, 0);
-        if (count < 0 && is_transient()) return;
+        ssize_t count = recv(connection->base.socket, connection->input, BUFFER_BYTES, 0);
+        if (count < 0 && epoll_server_is_transient()) return;
         if (count <= 0) {
-            close_connection(server, connection);
+            epoll_server_close(base, ready);
             return;
         }
         connection->input_start = 0;
@@ -183,59 +125,39 @@ static void advance(server *server, connection *connection) {
         write_answers(server, connection);
         bool is_over = !send_rest(connection);
         if (is_over || (connection->wants_too_much && connection->output_end == 0 && connection->answer_left == 0)) {
-            if (!is_over) server->report.too_large += 1;
-            close_connection(server, connection);
+            if (!is_over) server->too_large += 1;
+            epoll_server_close(base, ready);
             return;
         }
     } while (connection->output_end == 0 && (connection->answer_left > 0 || connection->input_start < connection->input_end));
     // While the peer does not take what it is sent, nothing more is received from it.
     bool is_blocked = connection->output_end > 0;
     if (is_blocked != was_blocked) {
-        watch(server, EPOLL_CTL_MOD, connection->socket, is_blocked ? EPOLLOUT : EPOLLIN, connection);
+        epoll_server_watch(base, ready, is_blocked ? EPOLLOUT : EPOLLIN);
     }
-}
-
-static void run(server *server, int stop) {
-    for (uint32_t place = 0; place < FRAMING_ROW_BYTES; place += 1) server->row[place] = framing_row_byte(place);
-    server->epoll = epoll_create1(EPOLL_CLOEXEC);
-    if (server->epoll < 0
-        || fcntl(server->listener, F_SETFL, fcntl(server->listener, F_GETFL) | O_NONBLOCK) < 0
-        || watch(server, EPOLL_CTL_ADD, server->listener, EPOLLIN, &listener_mark) < 0
-        || watch(server, EPOLL_CTL_ADD, stop, EPOLLIN, &stop_mark) < 0) {
-        server->report.error = errno;
-    }
-    server->is_accepting = true;
-    bool is_running = true;
-    while (is_running && server->report.error == 0) {
-        struct epoll_event events[256];
-        int count = epoll_wait(server->epoll, events, 256, -1);
-        if (count < 0 && errno != EINTR) {
-            server->report.error = errno;
-            break;
-        }
-        for (int index = 0; index < count; index += 1) {
-            void *data = events[index].data.ptr;
-            if (data == &stop_mark) {
-                is_running = false;
-            } else if (data == &listener_mark) {
-                accept_one(server);
-            } else {
-                advance(server, data);
-            }
-        }
-    }
-    while (server->first) close_connection(server, server->first);
-    if (server->epoll >= 0) close(server->epoll);
 }
 
 framing_epoll_report framing_epoll_serve(int listener, int stop, long connection_limit, uint32_t byte_limit) {
     server *server = calloc(1, sizeof *server);
     if (!server) return (framing_epoll_report){ .error = ENOMEM };
-    server->listener = listener;
-    server->connection_limit = connection_limit;
+    server->base = (epoll_server){
+        .listener = listener,
+        .connection_limit = connection_limit,
+        .connection_bytes = sizeof(connection),
+        .zero_bytes = offsetof(connection, input),
+        .begin = begin,
+        .advance = advance,
+    };
     server->byte_limit = byte_limit;
-    run(server, stop);
-    framing_epoll_report report = server->report;
+    for (uint32_t place = 0; place < FRAMING_ROW_BYTES; place += 1) server->row[place] = framing_row_byte(place);
+    epoll_server_run(&server->base, stop);
+    framing_epoll_report report = {
+        .connections = server->base.connections,
+        .refused = server->base.refused,
+        .requests = server->requests,
+        .too_large = server->too_large,
+        .error = server->base.error,
+    };
     free(server);
     return report;
 }
