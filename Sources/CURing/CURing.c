@@ -13,6 +13,7 @@
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
@@ -496,6 +497,8 @@ SAME_NAME(OP_SOCKET);
 SAME_NAME(OP_URING_CMD);
 SAME_NAME(OP_SEND_ZC);
 SAME_NAME(OP_SENDMSG_ZC);
+SAME(CURING_EPOLL_EVENT_SIZE, sizeof(struct epoll_event));
+SAME(CURING_EPOLL_DATA_OFFSET, offsetof(struct epoll_event, data));
 SAME(CURING_SQE_FIXED_FILE, IOSQE_FIXED_FILE);
 SAME(CURING_SQE_IO_DRAIN, IOSQE_IO_DRAIN);
 SAME(CURING_SQE_IO_LINK, IOSQE_IO_LINK);

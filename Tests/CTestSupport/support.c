@@ -16,6 +16,7 @@
 #include <sched.h>
 #include <stddef.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -35,6 +36,20 @@
 
 int32_t test_open_direct(void) {
     return O_DIRECT;
+}
+
+int32_t test_epoll_create(void) {
+    int set = epoll_create1(EPOLL_CLOEXEC);
+    return set < 0 ? -errno : set;
+}
+
+int32_t test_epoll_add(int32_t set, int32_t file, uint32_t events, uint64_t data) {
+    struct epoll_event event = { .events = events, .data.u64 = data };
+    return epoll_ctl(set, EPOLL_CTL_ADD, file, &event) < 0 ? -errno : 0;
+}
+
+size_t test_epoll_event_size(void) {
+    return sizeof(struct epoll_event);
 }
 
 size_t test_allocated_byte_count(void) {

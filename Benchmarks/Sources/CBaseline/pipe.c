@@ -33,7 +33,7 @@ int baseline_pipe_epoll_set(const baseline_pipes *pipes) {
     int epoll = epoll_create1(EPOLL_CLOEXEC);
     if (epoll < 0) return -errno;
     for (unsigned pipe = 0; pipe < pipes->count; pipe++) {
-        struct epoll_event event = {.events = EPOLLIN, .data.u32 = pipe};
+        struct epoll_event event = {.events = EPOLLIN, .data.u64 = pipe};
         if (epoll_ctl(epoll, EPOLL_CTL_ADD, pipes->ends[2 * pipe], &event) < 0) {
             int status = -errno;
             close(epoll);

@@ -4,7 +4,6 @@
 
 #include <errno.h>
 #include <poll.h>
-#include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
@@ -47,19 +46,4 @@ int event_loop_epoll_change(int epoll, int descriptor, uint32_t events, uint64_t
 
 int event_loop_epoll_remove(int epoll, int descriptor) {
     return control(epoll, EPOLL_CTL_DEL, descriptor, 0, 0);
-}
-
-uint64_t event_loop_events_make(int count) {
-    void *memory = calloc((size_t)count, sizeof(struct epoll_event));
-    if (!memory) abort();
-    return (uint64_t)(uintptr_t)memory;
-}
-
-void event_loop_events_free(uint64_t address) {
-    free((void *)(uintptr_t)address);
-}
-
-event_loop_event event_loop_events_get(uint64_t address, int index) {
-    struct epoll_event event = ((const struct epoll_event *)(uintptr_t)address)[index];
-    return (event_loop_event){ .events = event.events, .data = event.data.u64 };
 }

@@ -25,7 +25,7 @@ final class EpollSet {
     }
 
     /// The descriptor that an event is of, if it is still watched.
-    func descriptor(of event: event_loop_event) -> WatchedDescriptor? {
+    func descriptor(of event: EpollEvent) -> WatchedDescriptor? {
         let place = Int(UInt32(truncatingIfNeeded: event.data))
         guard place < descriptors.count, let descriptor = descriptors[place], descriptor.epollData == event.data else { return nil }
         return descriptor
@@ -102,7 +102,7 @@ extension EventLoop {
             for index in 0..<count {
                 let event = operation.events[index]
                 guard let descriptor = epoll.descriptor(of: event) else { continue }
-                for place in descriptor.watches { report(PollEvents(rawValue: event.events), to: place) }
+                for place in descriptor.watches { report(event.events, to: place) }
             }
         }
         let events = operation.events

@@ -493,6 +493,15 @@ static const uint8_t CURING_OP_PIPE = 62;
 static const uint8_t CURING_OP_NOP128 = 63;
 static const uint8_t CURING_OP_URING_CMD128 = 64;
 
+// struct epoll_event, which is packed on one architecture.
+#if defined(__x86_64__)
+static const uint32_t CURING_EPOLL_EVENT_SIZE = 12;
+static const uint32_t CURING_EPOLL_DATA_OFFSET = 4;
+#else
+static const uint32_t CURING_EPOLL_EVENT_SIZE = 16;
+static const uint32_t CURING_EPOLL_DATA_OFFSET = 8;
+#endif
+
 // curing_sqe.flags
 static const uint8_t CURING_SQE_FIXED_FILE = 1 << 0;
 static const uint8_t CURING_SQE_IO_DRAIN = 1 << 1;

@@ -11,6 +11,15 @@
 /// `O_DIRECT`, whose value is the architecture's.
 int32_t test_open_direct(void);
 
+/// Makes an epoll set; its descriptor, or a negative errno.
+int32_t test_epoll_create(void);
+
+/// Puts a file into an epoll set; 0 or a negative errno.
+int32_t test_epoll_add(int32_t set, int32_t file, uint32_t events, uint64_t data);
+
+/// How large `struct epoll_event` is.
+size_t test_epoll_event_size(void);
+
 /// The bytes that the process has allocated and not freed. Counts nothing under a sanitizer.
 size_t test_allocated_byte_count(void);
 

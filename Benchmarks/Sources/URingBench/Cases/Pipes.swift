@@ -119,7 +119,7 @@ extension Case {
     }
 
     private static func epollSet(_ ring: inout Ring<Int>, _ pipes: PipeSet, _ operations: Int) throws {
-        try ring.prepare(EpollWait(pipes.makeEpollSet(), maximumCount: baseline_most_pipes), tag: 0)
+        try ring.prepare(EpollWait(pipes.makeEpollSet(), into: EpollEvents(capacity: baseline_most_pipes)), tag: 0)
         var expected = [UInt8](repeating: 0, count: baseline_most_pipes)
         var done = 0
         while done < operations {
@@ -129,7 +129,7 @@ extension Case {
             }
             try ring.prepareAgain(completion, as: EpollWait.self) { operation, result in
                 for index in try 0..<result.get() where done < operations {
-                    let pipe = Int(operation.data(index))
+                    let pipe = Int(operation.events[index].data)
                     try pipes.handleEvent(of: pipe, &expected[pipe])
                     done += 1
                 }

@@ -39,16 +39,4 @@ int event_loop_epoll_add(int epoll, int descriptor, uint32_t events, uint64_t da
 int event_loop_epoll_change(int epoll, int descriptor, uint32_t events, uint64_t data);
 int event_loop_epoll_remove(int epoll, int descriptor);
 
-/// One `struct epoll_event`.
-typedef struct event_loop_event {
-    uint32_t events;
-    uint64_t data;
-} event_loop_event;
-
-/// Allocates room for so many `struct epoll_event`, and frees it; the address is for the kernel.
-uint64_t event_loop_events_make(int count);
-void event_loop_events_free(uint64_t address);
-/// What the kernel has written in a place of such room, which must be in it.
-event_loop_event event_loop_events_get(uint64_t address, int index);
-
 #endif
