@@ -87,6 +87,16 @@ extension EventLoop {
         for place in descriptor.watches { report(.invalid, to: place) }
     }
 
+    /// Has the epoll set watch a watch's descriptor for what is wanted now.
+    mutating func changeEpollSet(_ place: UInt32) {
+        if let descriptor = files[Int(place)]?.descriptor { updateEpollSet(for: descriptor) }
+    }
+
+    /// Takes note of what a descriptor was ready for when the kernel looked.
+    private mutating func report(_ events: PollEvents, to place: UInt32) {
+        queues.follow(sources[Int(place)].report(events), place, in: &sources)
+    }
+
     mutating func prepareEpollSet(_ place: UInt32) throws(Errno) {
         guard let epoll, let events = epoll.events.take() else { return }
         try ring.prepare(EpollWait(epoll.set.unowned, into: events), tag: Tag(index: place, arming: 0))

@@ -19,7 +19,7 @@ extension EventLoop {
         closingError = nil
         while sources[Int(place)].inFlightCount > 0 || hasPolls(of: number) { try enter(.waitForCompletion) }
         sources[Int(place)].hasEnded = true
-        removeIfDone(place)
+        freeIfDone(place)
         if let closingError { throw closingError }
     }
 

@@ -39,7 +39,7 @@ extension EventLoop {
         descriptors[number] = descriptor
         let place = add(.watch)
         files[Int(place)] = WatchedFile(registered?.register(file) ?? file.hold(), descriptor)
-        handlers[Int(place)] = HandlerBox(call: handler)
+        sources[Int(place)].handler = HandlerBox(call: handler)
         sources[Int(place)].number = number
         sources[Int(place)].wanted = interests
         descriptor.watches.append(place)
@@ -78,7 +78,7 @@ extension EventLoop {
         if epoll != nil { updateEpollSet(for: descriptor) }
         // With it go the handler, and the loop's own hold on the file.
         files[Int(place)] = nil
-        handlers[Int(place)] = nil
+        sources[Int(place)].handler = nil
         end(place)
     }
 
@@ -89,75 +89,83 @@ extension EventLoop {
 
     // MARK: Polls
 
+    /// Prepares new polls of watches, up to the first source in the queue that wants something else.
+    ///
+    /// It is lent the parts of the loop that it needs: a span of the table is an access to whatever the table is a part of.
     @inline(__always)
-    mutating func prepareWatch(_ place: UInt32) throws(Errno) {
-        let change = sources[Int(place)].takeChange()
-        if epoll != nil {
-            if let descriptor = files[Int(place)]?.descriptor { updateEpollSet(for: descriptor) }
-            return
+    static func preparePolls(
+        _ sources: inout [Source], _ queues: inout Queues, _ files: borrowing [WatchedFile?], _ ring: inout Ring<Tag>
+    ) throws(Errno) {
+        var table = sources.mutableSpan
+        while !queues.pending.isEmpty {
+            let place = Int(queues.pending.first)
+            // If its handler is to be called, its turn to be armed comes afterwards.
+            guard table[place].kind == .watch, !table[place].isReady, table[place].poll == nil, !table[place].wanted.isEmpty,
+                let poll = poll(files, place, for: table[place].wanted)
+            else { return }
+            let token = try ring.prepare(poll, tag: Tag(index: queues.pending.first, arming: table[place].arming))
+            table[place].beginPoll(token)
+            queues.takePending(in: &table)
         }
-        switch change {
+    }
+
+    /// Prepares what changes a watch's poll in flight.
+    mutating func changePoll(_ place: UInt32) throws(Errno) {
+        switch sources[Int(place)].change {
         case .nothing:
             break
-        case .poll(let events, let arming):
-            guard let poll = EventLoop.poll(files, place, for: events) else { break }
-            let token = try ring.prepare(poll, tag: Tag(index: place, arming: arming))
-            sources[Int(place)].beginPoll(token, for: events)
         case .cancel(let poll):
             try ring.prepare(Cancel(poll), tag: .control)
+            sources[Int(place)].disarm()
         case .update(let poll, let events):
             try ring.prepare(PollUpdate(poll, events: events), tag: .control)
+            // If the poll has ended meanwhile, its completion tells what for, and it is armed again.
+            sources[Int(place)].polled = events
         }
     }
 
     /// Makes a poll of a watch's file, which the table keeps meanwhile, so that it is not counted as used once more.
     @inline(__always)
-    private static func poll(_ files: borrowing [WatchedFile?], _ place: UInt32, for events: PollEvents) -> Poll? {
-        guard let file = files[Int(place)] else { return nil }
+    private static func poll(_ files: borrowing [WatchedFile?], _ place: Int, for events: PollEvents) -> Poll? {
+        guard let file = files[place] else { return nil }
         return Poll(file.hold, for: events)
     }
 
+    /// Takes note of what the polls of watches came to.
+    ///
+    /// - Returns: The first completion of something else; nil if there are no more.
     @inline(__always)
-    mutating func completeWatch(_ completion: consuming Completion<Tag>, at place: UInt32) {
-        let arming = completion.tag.arming
-        let completed = completion.take(Poll.self)
-        follow(sources[Int(place)].endPoll(arming: arming, completed.result), place)
-    }
-
-    /// Takes note of what a descriptor was ready for when the kernel looked.
-    mutating func report(_ events: PollEvents, to place: UInt32) {
-        follow(sources[Int(place)].report(events), place)
+    static func completePolls(_ sources: inout [Source], _ queues: inout Queues, _ ring: inout Ring<Tag>) -> Completion<Tag>? {
+        var table = sources.mutableSpan
+        while let completion = ring.nextCompletion() {
+            let (place, arming) = (completion.tag.index, completion.tag.arming)
+            guard place < table.count, table[Int(place)].kind == .watch else { return completion }
+            let completed = completion.take(Poll.self)
+            queues.follow(table[Int(place)].endPoll(arming: arming, completed.result), place, in: &table)
+        }
+        return nil
     }
 
     // MARK: The handler
 
+    /// Calls a watch's handler; false if there is nothing to call it for any more.
     @inline(__always)
-    mutating func runWatch(_ place: UInt32, _ turn: Source.Turn) -> Bool {
-        let events = turn.isShared ? readiness(of: place) : turn.events
+    mutating func runWatch(_ watch: Watch, _ handler: consuming HandlerBox, _ events: PollEvents) -> Bool {
         if events.isEmpty {
-            enqueue(place)
+            queues.endTurn(of: watch, handler, in: &sources)
             return false
         }
-        let generation = turn.generation
-        if events.contains(.invalid) { sources[Int(place)].wanted = [] }
-        // A handler that has the loop call others is not called by that itself.
-        guard let handler = handlers[Int(place)].take() else { return false }
+        if events.contains(.invalid) { sources[Int(watch.index)].wanted = [] }
         // Taken apart and put together again, the closure is moved, and its references are not counted.
         let call = (consume handler).call
-        call(&self, Watch(index: place, generation: generation), events)
-        // The handler may have cancelled itself, and its place may be another's by now.
-        switch sources[Int(place)].queue(ifStill: generation) {
-        case .ended: break
-        case .queued(let isNew):
-            handlers[Int(place)] = HandlerBox(call: consume call)
-            if isNew { pending.append(place) }
-            if events.contains(.invalid) { endWatch(place) }
-        }
+        call(&self, watch, events)
+        queues.endTurn(of: watch, HandlerBox(call: consume call), in: &sources)
+        if events.contains(.invalid) { cancel(watch) }
         return true
     }
 
     /// What a descriptor is ready for at this moment: another of its handlers may have taken what was there.
-    private func readiness(of place: UInt32) -> PollEvents {
+    func readiness(of place: UInt32) -> PollEvents {
         let source = sources[Int(place)]
         if source.found.contains(.invalid) { return source.relevantFound }
         return source.relevant(PollEvents(rawValue: event_loop_readiness(source.number, source.wanted.rawValue)))

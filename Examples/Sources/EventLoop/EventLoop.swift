@@ -42,14 +42,10 @@ public struct EventLoop: ~Copyable {
     var sources: [Source] = []
     /// What watches have besides their source, by place.
     var files: [WatchedFile?] = []
-    /// The handlers of watches; nil also while the handler is being called.
-    var handlers: [HandlerBox?] = []
     var operations: [UInt32: PerformedOperation] = [:]
-    private var freePlaces: [UInt32] = []
     /// How many sources are the user's.
     var userSourceCount = 0
-    var pending = Queue()
-    private var ready = Queue()
+    var queues = Queues()
 
     /// The descriptors that are watched, by number.
     var descriptors: [Int32: WatchedDescriptor] = [:]
@@ -107,13 +103,17 @@ public struct EventLoop: ~Copyable {
     @discardableResult
     public mutating func loopOnce(waiting: Bool = true) throws(Errno) -> Bool {
         while true {
-            if !immediates.isEmpty && runImmediate() || !signals.isEmpty && runSignal() || !timers.isEmpty && runTimer() { return true }
-            if ready.isEmpty {
-                try enter(waiting ? .wait : .look)
-                if !waiting && ready.isEmpty { return runSignal() || runTimer() }
+            if !immediates.isEmpty || !signals.isEmpty || !timers.isEmpty, runBeforeReady() { return true }
+            if queues.ready.isEmpty {
+                if waiting {
+                    try enter(.wait)
+                } else {
+                    try enter(.look)
+                    if queues.ready.isEmpty { return runSignal() || runTimer() }
+                }
                 continue
             }
-            if rearming == .eager && !pending.isEmpty { try enter(.submit) }
+            if rearming == .eager && !queues.pending.isEmpty { try enter(.submit) }
             if runReady() { return true }
         }
     }
@@ -132,15 +132,31 @@ public struct EventLoop: ~Copyable {
     /// Whether there is anything that a handler could be called for.
     public var hasWork: Bool { !immediates.isEmpty || !timers.isEmpty || !signals.isEmpty || userSourceCount > 0 }
 
+    /// Calls a handler that comes before those of descriptors and operations, if there is one to call.
+    @inline(never)
+    private mutating func runBeforeReady() -> Bool {
+        !immediates.isEmpty && runImmediate() || !signals.isEmpty && runSignal() || !timers.isEmpty && runTimer()
+    }
+
+    /// Calls the handler whose turn it is; false if there is nothing to call it for any more.
     @inline(__always)
     private mutating func runReady() -> Bool {
-        let place = ready.removeFirst()
-        let turn = sources[Int(place)].takeTurn()
-        if turn.hasEnded {
-            removeIfDone(place)
+        let turn = queues.takeReady(of: &sources)
+        let watch = turn.watch
+        let events = turn.isShared ? readiness(of: watch.index) : turn.events
+        guard let handler = (consume turn).handler else { return runWithoutHandler(watch.index) }
+        return runWatch(watch, consume handler, events)
+    }
+
+    /// Has the turn of a source that is no watch, or a watch that has none.
+    @inline(never)
+    private mutating func runWithoutHandler(_ place: UInt32) -> Bool {
+        if sources[Int(place)].hasEnded {
+            freeIfDone(place)
             return false
         }
-        return turn.kind == .watch ? runWatch(place, turn) : runOperation(place)
+        // A watch's handler that has the loop call others is not called by that itself.
+        return sources[Int(place)].kind == .operation && runOperation(place)
     }
 
     // MARK: The ring
@@ -158,25 +174,11 @@ public struct EventLoop: ~Copyable {
 
     /// Prepares what sources want, enters the kernel, and takes all completions.
     mutating func enter(_ entering: Entering) throws(Errno) {
-        while !pending.isEmpty {
-            let place = pending.removeFirst()
-            do {
-                try prepare(place)
-            } catch {
-                enqueue(place)
-                throw error
-            }
-            if sources[Int(place)].hasEnded { removeIfDone(place) }
-        }
+        if epoll == nil { try EventLoop.preparePolls(&sources, &queues, files, &ring) }
+        if !queues.pending.isEmpty { try prepareOthers() }
         switch entering {
-        case .wait:
-            if let deadline = timers.nextDeadline {
-                try ring.submit(waitingFor: 1, timeout: max(deadline - TimeoutClock.monotonic.now, .zero))
-            } else {
-                try ring.submit(waitingFor: 1)
-            }
-        case .waitForCompletion:
-            try ring.submit(waitingFor: 1)
+        case .wait where !timers.isEmpty: try waitUntilDeadline()
+        case .wait, .waitForCompletion: try ring.submit(waitingFor: 1)
         case .look:
             // What completes from here on signals the descriptor again.
             clearWakeDescriptor()
@@ -186,101 +188,96 @@ public struct EventLoop: ~Copyable {
             try ring.submit()
         }
         // All of them, so that what is ready is known, and what operations held is let go of.
-        while let completion = ring.nextCompletion() {
-            let place = completion.tag.index
-            guard place < sources.count else { continue }
-            complete(completion, at: place)
-            if sources[Int(place)].hasEnded { removeIfDone(place) }
+        while let completion = EventLoop.completePolls(&sources, &queues, &ring) { complete(completion) }
+    }
+
+    /// Submits, and waits for something to complete until the next timer's time has come.
+    @inline(never)
+    private mutating func waitUntilDeadline() throws(Errno) {
+        let deadline = timers.nextDeadline ?? .zero
+        try ring.submit(waitingFor: 1, timeout: max(deadline - TimeoutClock.monotonic.now, .zero))
+    }
+
+    /// Prepares what the rest of the sources want of the ring, of which the first does not want a new poll.
+    @inline(never)
+    private mutating func prepareOthers() throws(Errno) {
+        while !queues.pending.isEmpty {
+            let place = queues.takePending(of: &sources)
+            do {
+                try prepare(place)
+            } catch {
+                enqueue(place)
+                throw error
+            }
+            freeIfDone(place)
+            if epoll == nil { try EventLoop.preparePolls(&sources, &queues, files, &ring) }
         }
     }
 
-    /// Prepares what a source wants of the ring now; called last before that is entered, so that everything until then is heeded.
-    @inline(__always)
     private mutating func prepare(_ place: UInt32) throws(Errno) {
-        let kind = sources[Int(place)].kind
-        if kind == .watch { return try prepareWatch(place) }
-        sources[Int(place)].isQueued = false
-        switch kind {
+        switch sources[Int(place)].kind {
+        case .watch where epoll != nil: changeEpollSet(place)
+        case .watch: try changePoll(place)
         case .operation: try prepareOperation(place)
         case .signalWake: try prepareSignalWake(place)
         case .epollSet: try prepareEpollSet(place)
-        case .watch, .closing, .free: break
+        case .closing, .free: break
         }
     }
 
-    /// Takes note of what an operation came to; the handler is called later, if at all.
-    @inline(__always)
-    private mutating func complete(_ completion: consuming Completion<Tag>, at place: UInt32) {
-        let kind = sources[Int(place)].kind
-        if kind == .watch { return completeWatch(completion, at: place) }
+    /// Takes note of what an operation other than a poll of a watch came to; the handler is called later, if at all.
+    @inline(never)
+    private mutating func complete(_ completion: consuming Completion<Tag>) {
+        let place = completion.tag.index
+        guard place < sources.count else { return }
         sources[Int(place)].inFlightCount -= 1
-        switch kind {
+        switch sources[Int(place)].kind {
         case .operation: completeOperation(completion, at: place)
         case .signalWake: completeSignalWake(completion, at: place)
         case .epollSet: completeEpollSet(completion, at: place)
         case .closing: completeClosing(completion, at: place)
         case .watch, .free: break
         }
-    }
-
-    /// Does with a source what it says is next.
-    @inline(__always)
-    mutating func follow(_ next: Source.Next, _ place: UInt32) {
-        switch next {
-        case .nothing: break
-        case .queue: pending.append(place)
-        case .run: ready.append(place)
-        }
+        freeIfDone(place)
     }
 
     /// Has a source prepare what it wants before the ring is entered next.
     mutating func enqueue(_ place: UInt32) {
-        follow(sources[Int(place)].queue(), place)
+        queues.follow(sources[Int(place)].queue(), place, in: &sources)
     }
 
     /// Has a source's handler called when its turn comes.
     mutating func makeReady(_ place: UInt32) {
         sources[Int(place)].isReady = true
-        ready.append(place)
+        queues.follow(.run, place, in: &sources)
     }
 
     // MARK: Sources
 
     /// Gives a source a place in the table.
     mutating func add(_ kind: Source.Kind) -> UInt32 {
-        if let place = freePlaces.popLast() {
-            sources[Int(place)] = Source(kind: kind, generation: sources[Int(place)].generation &+ 1)
-            return place
-        }
-        sources.append(Source(kind: kind, generation: 0))
-        files.append(nil)
-        handlers.append(nil)
-        // Each is in either queue once at the most.
-        pending.reserve(sources.count)
-        ready.reserve(sources.count)
-        return UInt32(sources.count - 1)
+        let place = queues.add(kind, to: &sources)
+        if files.count < sources.count { files.append(nil) }
+        return place
     }
 
     /// Whether a name still names a source.
     func names(_ place: UInt32, generation: UInt32) -> Bool {
-        place < sources.count && sources[Int(place)].isCurrent(generation)
+        place < sources.count && sources[Int(place)].generation == generation
     }
 
     /// Takes note that a source's handler is not to be called any more.
     ///
     /// What it has in flight is cancelled before the ring is entered next, and then its place is free.
     mutating func end(_ place: UInt32) {
-        sources[Int(place)].hasEnded = true
+        sources[Int(place)].end()
         userSourceCount -= 1
         enqueue(place)
     }
 
     /// Frees the place of a source that has ended, when nothing refers to that any more.
-    mutating func removeIfDone(_ place: UInt32) {
-        let source = sources[Int(place)]
-        guard source.inFlightCount == 0 && !source.isQueued && !source.isReady else { return }
-        sources[Int(place)].kind = .free
-        freePlaces.append(place)
+    mutating func freeIfDone(_ place: UInt32) {
+        queues.follow(sources[Int(place)].freeIfDone(), place, in: &sources)
     }
 
     // MARK: In another loop

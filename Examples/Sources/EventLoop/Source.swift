@@ -20,8 +20,8 @@ struct Tag: BitwiseCopyable {
     static let control = Tag(index: .max, arming: 0)
 }
 
-/// Something that has operations in the loop's ring: the plain part of it, which lies in a table.
-struct Source: BitwiseCopyable {
+/// Something that has operations in the loop's ring: the part of it that each event needs, which lies in a table.
+struct Source {
     enum Kind: UInt8, BitwiseCopyable {
         case free
         case watch
@@ -38,11 +38,9 @@ struct Source: BitwiseCopyable {
     var isQueued = false
     /// Whether it is in the queue of those whose handler is to be called.
     var isReady = false
-    /// Whether a poll is in flight that counts.
-    var isPolled = false
     /// Whether its descriptor has other handlers too.
     var isShared = false
-    /// Which of those that had this place it is.
+    /// Which of those that had this place it is, until it ends: it then has no name any more.
     var generation: UInt32
     /// How many operations of it the ring has.
     var inFlightCount: UInt32 = 0
@@ -56,11 +54,12 @@ struct Source: BitwiseCopyable {
     var polled: PollEvents = []
     /// What the descriptor was ready for when the kernel looked.
     var found: PollEvents = []
-    /// The poll in flight, or an earlier one.
+    /// The poll in flight that counts; none if its handler is to be called.
     var poll: Token<Poll>?
-
-    /// Whether the place is still that of a source that had this number and has not ended.
-    func isCurrent(_ generation: UInt32) -> Bool { self.generation == generation && !hasEnded && kind != .free }
+    /// The places of those behind it in the queues that it is in, by the queues' links.
+    var next: InlineArray<2, UInt32> = [0, 0]
+    /// A watch's handler; nil also while it is being called.
+    var handler: HandlerBox?
 
     /// What the descriptor was found ready for, as far as the handler is still to be called for it.
     var relevantFound: PollEvents { relevant(found) }
@@ -76,7 +75,6 @@ struct HandlerBox {
     let call: EventLoop.WatchHandler
 }
 
-// Each step of a watch is one access to its place in the table.
 extension Source {
     /// What the source is to do next.
     enum Next {
@@ -85,12 +83,15 @@ extension Source {
         case queue
         /// It goes into the queue of those whose handler is to be called.
         case run
+        /// Its place is free.
+        case free
     }
 
     /// Takes note of how a poll ended.
+    @inline(__always)
     mutating func endPoll(arming: UInt32, _ result: Result<PollEvents, Errno>) -> Next {
         inFlightCount -= 1
-        guard arming == self.arming && !hasEnded else { return .nothing }
+        guard arming == self.arming else { return freeIfDone() }
         disarm()
         switch result {
         case .success(let events): return report(events)
@@ -100,6 +101,7 @@ extension Source {
     }
 
     /// Takes note of what the descriptor was ready for when the kernel looked.
+    @inline(__always)
     mutating func report(_ events: PollEvents) -> Next {
         found = relevant(events)
         if found.isEmpty { return queue() }
@@ -109,78 +111,80 @@ extension Source {
     }
 
     /// Wants to tell the ring something.
+    @inline(__always)
     mutating func queue() -> Next {
         if isQueued { return .nothing }
         isQueued = true
         return .queue
     }
 
+    /// Takes note that its handler is not to be called any more.
+    mutating func end() {
+        hasEnded = true
+        wanted = []
+        generation &+= 1
+    }
+
+    /// Gives up its place, if it has ended and nothing refers to that any more.
+    mutating func freeIfDone() -> Next {
+        guard hasEnded && inFlightCount == 0 && !isQueued && !isReady else { return .nothing }
+        kind = .free
+        return .free
+    }
+
     /// What is needed to call a handler.
     struct Turn {
-        let kind: Kind
-        let hasEnded: Bool
+        let watch: Watch
         let isShared: Bool
-        let generation: UInt32
         let events: PollEvents
+        let handler: HandlerBox?
     }
 
     /// Has its turn to be called.
-    mutating func takeTurn() -> Turn {
+    @inline(__always)
+    mutating func takeTurn(at place: UInt32) -> Turn {
         isReady = false
-        return Turn(kind: kind, hasEnded: hasEnded, isShared: isShared, generation: generation, events: relevantFound)
+        let watch = Watch(index: place, generation: generation)
+        return Turn(watch: watch, isShared: isShared, events: relevantFound, handler: handler.take())
     }
 
-    /// What became of a source whose handler was called.
-    enum AfterTurn {
-        case ended
-        case queued(isNew: Bool)
-    }
-
-    /// Wants to tell the ring something, unless its handler has ended it, and its place may be another's by now.
-    mutating func queue(ifStill generation: UInt32) -> AfterTurn {
-        guard isCurrent(generation) else { return .ended }
-        if isQueued { return .queued(isNew: false) }
-        isQueued = true
-        return .queued(isNew: true)
+    /// Gets its handler back, which has been called, and wants to be armed again.
+    ///
+    /// The handler may have ended the source, and its place may be another's by now.
+    @inline(__always)
+    mutating func endTurn(_ generation: UInt32, _ handler: consuming HandlerBox) -> Next {
+        guard generation == self.generation else { return .nothing }
+        self.handler = consume handler
+        return queue()
     }
 
     /// What is still to come of the poll no longer counts.
-    private mutating func disarm() {
-        isPolled = false
+    @inline(__always)
+    mutating func disarm() {
+        poll = nil
         arming &+= 1
     }
 
-    /// What the ring is to be told.
+    /// Takes note of a new poll.
+    @inline(__always)
+    mutating func beginPoll(_ token: Token<Poll>) {
+        poll = token
+        polled = wanted
+        inFlightCount += 1
+    }
+
+    /// What the ring is to be told of the poll in flight.
     enum Change {
         case nothing
-        case poll(PollEvents, arming: UInt32)
         case cancel(Token<Poll>)
         case update(Token<Poll>, PollEvents)
     }
 
-    /// Has its turn to tell the ring something.
-    mutating func takeChange() -> Change {
-        isQueued = false
-        // Its turn to be armed comes when the handler has been called.
-        if isReady && !hasEnded { return .nothing }
-        let wanted = hasEnded ? [] : wanted
-        guard isPolled, let poll else { return wanted.isEmpty ? .nothing : .poll(wanted, arming: arming) }
-        if wanted.isEmpty {
-            disarm()
-            return .cancel(poll)
-        }
-        if wanted == polled { return .nothing }
-        // If the poll has ended meanwhile, its completion tells what for, and it is armed again.
-        polled = wanted
-        return .update(poll, wanted)
-    }
-
-    /// Takes note of a new poll.
-    mutating func beginPoll(_ token: Token<Poll>, for events: PollEvents) {
-        poll = token
-        polled = events
-        isPolled = true
-        inFlightCount += 1
+    /// What the ring is to be told of the poll in flight, if there is one that counts.
+    var change: Change {
+        guard let poll else { return .nothing }
+        if wanted.isEmpty { return .cancel(poll) }
+        return wanted == polled ? .nothing : .update(poll, wanted)
     }
 }
 

@@ -65,6 +65,26 @@ import URing
         #expect(calls == [1, 1])
     }
 
+    @Test(arguments: backends) func thePlaceOfACancelledHandlerIsUsedAgain(_ backend: EventLoop.Backend) throws {
+        var loop = try EventLoop(backend: backend)
+        let pair = try DescriptorPair.pipe()
+        var places: Set<UInt32> = []
+        for round in 0..<12 {
+            // Paused, waiting, or ready when it is cancelled.
+            let isReady = round % 3 == 2
+            if isReady { try write([1], to: pair.second.unowned) }
+            let watch = loop.watch(pair.first, for: round % 3 == 0 ? [] : .input) { loop, own, _ in
+                _ = readByte(from: pair.first.unowned)
+                loop.cancel(own)
+            }
+            #expect(try loop.runReady() == (isReady ? 1 : 0))
+            loop.cancel(watch)
+            #expect(try loop.runReady() == 0)
+            places.insert(try #require(Mirror(reflecting: watch).descendant("index") as? UInt32))
+        }
+        #expect(places.count == 1)
+    }
+
     @Test(arguments: backends) func s05AChangeBeforeTheRingIsEnteredHolds(_ backend: EventLoop.Backend) throws {
         var loop = try EventLoop(backend: backend)
         let pair = try DescriptorPair.sockets()
