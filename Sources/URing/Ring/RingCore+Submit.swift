@@ -29,18 +29,22 @@ extension RingCore {
     @usableFromInline
     mutating func submit(waitingFor wanted: Int) throws(Errno) -> SubmitResult {
         let isPlain = setupFlags & (CURING_SETUP_SQPOLL | CURING_SETUP_IOPOLL) == 0
-        guard isPlain, wanted >= 0, wanted <= completions.entryCount, submissions.flags == 0 else {
+        let before = submissions.flags
+        guard isPlain, wanted >= 0, wanted <= completions.entryCount, before & ~CURING_SQ_TASKRUN == 0 else {
             return try submit(waitingFor: wanted, .forever)
         }
         let minimum = UInt32(truncatingIfNeeded: wanted)
         let pending = submissions.publish()
-        if pending == 0 { return try submit(waitingFor: wanted, .forever) }
-        let status = unsafe entrance.enter(submit: pending, minimum: minimum, flags: minimum > 0 ? CURING_ENTER_GETEVENTS : 0)
-        if status == pending {
-            submissions.noteConsumed(pending)
-            return finishWait(submitted: Int(status), minimum: minimum, since: nil, .forever)
+        let isFetching = before != 0
+        if pending == 0 && !isFetching && completions.readyCount >= minimum { return SubmitResult(submitted: 0) }
+        let flags = minimum > 0 || isFetching ? CURING_ENTER_GETEVENTS : 0
+        let status = unsafe entrance.enter(submit: pending, minimum: minimum, flags: flags)
+        guard status == Int32(bitPattern: pending) else {
+            return try resolve(status, pending: pending, minimum: minimum, isFetching: isFetching, .forever)
         }
-        return try resolve(status, pending: pending, minimum: minimum, isFetching: false, .forever)
+        submissions.noteConsumed(pending)
+        if completions.readyCount >= minimum { return SubmitResult(submitted: Int(pending)) }
+        return finishWait(submitted: Int(pending), minimum: minimum, since: nil, .forever)
     }
 
     /// Publishes what is prepared, submits it, and waits for completions.
