@@ -70,7 +70,8 @@ let package = Package(
         // Servers and loops to compare with, and what Swift cannot ask Linux for without unsafe code.
         .target(name: "CEpoll", cSettings: [.define("_GNU_SOURCE")]),
         .target(name: "CEpollEcho", dependencies: ["CEpoll"], cSettings: [.define("_GNU_SOURCE")]),
-        .target(name: "CFraming", dependencies: ["CEpoll"], cSettings: [.define("_GNU_SOURCE")]),
+        .target(
+            name: "CFraming", dependencies: ["CEpoll"], cSettings: [.define("_GNU_SOURCE")], linkerSettings: [.linkedLibrary("uring")]),
         .target(name: "CPrograms", cSettings: [.define("_GNU_SOURCE")]),
         .target(name: "CEventLoop", cSettings: [.define("_GNU_SOURCE")]),
         .target(

@@ -11,12 +11,13 @@ struct Serve: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Answer requests until Ctrl-C; answers on their way then leave.",
         discussion: """
-            "ring" has a ring on each of its threads. The first thread accepts connections and hands them to the others in turn. "epoll" is \
-            to compare with: one thread, epoll and non-blocking sockets in C, without timeouts.
+            "ring" has a ring on each of its threads. The first thread accepts connections and hands them to the others in turn. The others \
+            are to compare with, in C with one thread and without timeouts: "c" with liburing, "epoll" with epoll and non-blocking sockets.
             """)
 
     enum Engine: String, CaseIterable, ExpressibleByArgument {
         case ring
+        case c
         case epoll
     }
 
@@ -80,14 +81,22 @@ struct Serve: ParsableCommand {
         let listener = try listen(at: address, port: port)
         switch engine {
         case .ring: try serveWithRings(listener, stop: stop)
-        case .epoll: try serveWithEpoll(listener, stop: stop)
+        case .c:
+            say("Listening at \(try Support.address(of: listener)) (liburing in C); Ctrl-C ends.\n")
+            let report = try runLiburingServer(listener: listener, stop: stop, connectionLimit: connections, byteLimit: byteLimit)
+            say("\(report)\n\(usedTime())\n")
+        case .epoll:
+            say("Listening at \(try Support.address(of: listener)) (epoll); Ctrl-C ends.\n")
+            let report = try runEpollServer(listener: listener, stop: stop, connectionLimit: connections, byteLimit: byteLimit)
+            say("\(report)\n\(usedTime())\n")
         }
     }
 
     private func serveWithRings(_ listener: borrowing Descriptor, stop: UnownedDescriptor) throws {
         let settings = ShardSettings(
-            connectionLimit: connections, byteLimit: byteLimit, bufferCount: bufferCount, bufferByteCount: bufferByteCount,
-            requestTime: .seconds(requestSeconds), idleTime: idleSeconds > 0 ? .seconds(idleSeconds) : nil,
+            connectionLimit: connections, byteLimit: byteLimit, bufferCount: bufferCount,
+            bufferByteCount: bufferByteCount, requestTime: .seconds(requestSeconds),
+            idleTime: idleSeconds > 0 ? .seconds(idleSeconds) : nil,
             drainTime: .seconds(drainSeconds),
             moveAfter: moveAfter > 0 ? moveAfter : nil)
         let moves = Moves()
@@ -99,11 +108,5 @@ struct Serve: ParsableCommand {
         say("Listening at \(try Support.address(of: listener)) (ring, \(threads) threads); Ctrl-C ends.\n")
         let (reports, refusedCount) = try acceptor.run()
         say("\(ServerReport(shards: reports, refusedCount: refusedCount))\n\(usedTime())\n")
-    }
-
-    private func serveWithEpoll(_ listener: borrowing Descriptor, stop: UnownedDescriptor) throws {
-        say("Listening at \(try Support.address(of: listener)) (epoll); Ctrl-C ends.\n")
-        let report = try runEpollServer(listener: listener, stop: stop, connectionLimit: connections, byteLimit: byteLimit)
-        say("\(report)\n\(usedTime())\n")
     }
 }

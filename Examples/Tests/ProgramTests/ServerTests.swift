@@ -43,15 +43,17 @@ import URing
     }
 
     // Requests come in pieces and many at a time; with 16 under way and large answers both sides have to wait for each other.
-    @Test("S3-15: requests and answers of all sizes, many under way", arguments: ["ring", "epoll"])
+    @Test("S3-15: requests and answers of all sizes, many under way", arguments: ["ring", "c", "epoll"])
     func everyAnswerIsRight(engine: String) throws {
         let (server, port) = try serve(engine)
         try load(port, 16, 300)
         try load(port, 16, 100, "--vary", "--payload", "600", "--answer", "3000", "--depth", "16")
         try load(port, 4, 5, "--payload", "100000", "--answer", "200000", "--depth", "3")
         try load(port, 8, 300, "--payload", "0", "--answer", "1", "--depth", "100")
+        // More answers to come than a connection may have before nothing more is received from it.
+        try load(port, 2, 3000, "--payload", "0", "--answer", "100", "--depth", "1000")
         let text = try end(server)
-        #expect(text.contains("Served 44 connections (0 more were turned away): 8820 requests."))
+        #expect(text.contains("Served 46 connections (0 more were turned away): 14820 requests."))
         #expect(text.contains("Closed: 0 too slow, 0 that wanted too much, 0 that failed, 0 cut off at the end."))
     }
 
@@ -72,6 +74,17 @@ import URing
         #expect(try #require(moves) >= 12)
     }
 
+    /// A client that reads no answer, and has asked until neither side takes any more.
+    private func deafClient(port: String) throws -> RequestClient {
+        var client = try RequestClient(port: port)
+        let payload = [UInt8](repeating: 1, count: 5000)
+        let questions = (0..<100).flatMap { _ in RequestClient.request(payload: payload, answerByteCount: 100_000) }
+        var isStuck = false
+        for _ in 0..<100 where !isStuck { isStuck = try !client.send(questions) }
+        #expect(isStuck)
+        return client
+    }
+
     @Test("S3-14: the slow, the greedy and the gone cost nobody else anything")
     func badClientsCostNobodyElseAnything() throws {
         let (server, port) = try serve("ring", "--request-timeout", "0.2", "--limit", "1000000", "--buffers", "4")
@@ -83,13 +96,7 @@ import URing
         try endless.send(RequestClient.header(payloadByteCount: 0xffff_ffff, answerByteCount: 1))
         var greedy = try RequestClient(port: port)
         try greedy.send(RequestClient.header(payloadByteCount: 0, answerByteCount: 0xffff_ffff))
-        // Reads no answer, and asks until neither side takes any more.
-        var deaf = try RequestClient(port: port)
-        let payload = [UInt8](repeating: 1, count: 5000)
-        let questions = (0..<100).flatMap { _ in RequestClient.request(payload: payload, answerByteCount: 100_000) }
-        var isStuck = false
-        for _ in 0..<100 where !isStuck { isStuck = try !deaf.send(questions) }
-        #expect(isStuck)
+        var deaf = try deafClient(port: port)
         // Leaves with an answer unread, which makes a reset of it.
         do {
             var gone = try RequestClient(port: port)
@@ -212,7 +219,7 @@ import URing
     }
 
     @Test func connectionsAboveTheLimitAreTurnedAway() throws {
-        for engine in ["ring", "epoll"] {
+        for engine in ["ring", "c", "epoll"] {
             let (server, port) = try serve(engine, "--connections", "3")
             let load = try run("server", "load", "--port", port, "--connections", "4", "--requests", "1000000", "--patience", "20")
             #expect(load.status == 1 && load.errors.contains("onnection "))
@@ -220,12 +227,31 @@ import URing
         }
     }
 
-    // Two servers that speak the same, and a load that says when they do not.
-    @Test func comparingRunsBothServers() throws {
+    @Test("S3-15: the server in C ends who wants too much, and lets who takes nothing wait")
+    func badClientsCostTheServerInCNothing() throws {
+        let (server, port) = try serve("c", "--limit", "1000000")
+        var endless = try RequestClient(port: port)
+        let question = RequestClient.request(payload: [1, 2, 3], answerByteCount: 10)
+        try endless.send(question + RequestClient.header(payloadByteCount: 0xffff_ffff, answerByteCount: 1))
+        let deaf = try deafClient(port: port)
+        do {
+            var gone = try RequestClient(port: port)
+            try gone.send(RequestClient.request(payload: [1], answerByteCount: 1_000_000))
+            _ = try gone.receive()
+        }
+        try load(port, 16, 200, "--depth", "4")
+        #expect(try endless.receiveAll().count == 10)
+        _ = consume deaf
+        try load(port, 16, 50)
+        #expect(try end(server).contains("Served 35 connections (0 more were turned away)"))
+    }
+
+    // Servers that speak the same, and a load that says when they do not.
+    @Test func comparingRunsAllServers() throws {
         let outcome = try run("server", "compare", "--rounds", "1", "--connections", "8", "--requests", "200", "--duration", "20")
         #expect(outcome.status == 0 && outcome.errors == "")
         let text = String(decoding: outcome.output, as: UTF8.self)
-        #expect(text.contains("\nring\t") && text.contains("\nepoll\t") && text.contains("Rings against epoll"))
+        #expect(text.contains("\nring\t") && text.contains("\nc\t") && text.contains("\nepoll\t") && text.contains("Rings against epoll"))
     }
 
     @Test func loadOfAServerWithOtherAnswersSaysSo() throws {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What requests and their answers look like, and a server with epoll that speaks it, to compare with.
+// What requests and their answers look like, and servers with epoll and with liburing that speak it, to compare with.
 //
 // A request is the byte count of its payload, the byte count of its answer, both 32 bits and little-endian, and the payload. The answer is
 // so many bytes of an endless row, from a place that the payload decides: who gets the right bytes knows that all of the
@@ -66,5 +66,18 @@ typedef struct framing_epoll_report {
 ///   - connection_limit: How many connections are served at a time; further ones are closed at once.
 ///   - byte_limit: The largest payload and the largest answer; connections that want more are closed.
 framing_epoll_report framing_epoll_serve(int listener, int stop, long connection_limit, uint32_t byte_limit);
+
+/// What the liburing server did, and why it ended.
+typedef framing_epoll_report framing_ring_report;
+
+/// Answers requests with a ring and one thread, until a descriptor becomes readable. Can be called once: what is in flight at the end keeps its
+/// memory.
+///
+/// - Parameters:
+///   - listener: A listening stream socket.
+///   - stop: A descriptor that becomes readable when the server is to end.
+///   - connection_limit: How many connections are served at a time; further ones are closed at once.
+///   - byte_limit: The largest payload and the largest answer; connections that want more are closed.
+framing_ring_report framing_ring_serve(int listener, int stop, unsigned connection_limit, uint32_t byte_limit);
 
 #endif
