@@ -38,21 +38,35 @@ public struct RequestParser: BitwiseCopyable, Sendable {
         // A request without a payload is complete with the last byte of its header.
         while done < bytes.count {
             if headerCount < RequestParser.headerByteCount {
-                header |= UInt64(bytes[done]) << UInt64(8 * headerCount)
-                headerCount += 1
-                done += 1
-                if headerCount < RequestParser.headerByteCount { continue }
+                done += takeHeader(from: bytes.extracting(done...))
+                if headerCount < RequestParser.headerByteCount { return true }
                 payloadLeft = Int(UInt32(truncatingIfNeeded: header))
                 if payloadLeft > byteLimit || answerByteCount > byteLimit { return false }
             }
             let count = min(payloadLeft, bytes.count - done)
             let part = bytes.extracting(done..<(done + count))
-            for index in part.indices { checksum = framing_checksum_add(checksum, part[index]) }
+            var sum = checksum
+            for index in part.indices { sum = framing_checksum_add(sum, part[index]) }
+            checksum = sum
             done += count
             payloadLeft -= count
             if payloadLeft == 0 { end(into: &answers) }
         }
         return true
+    }
+
+    /// Takes what is there of the header, and says how much that is.
+    private mutating func takeHeader(from bytes: Span<UInt8>) -> Int {
+        let part = bytes.extracting(first: RequestParser.headerByteCount - headerCount)
+        var taken = header
+        var shift = UInt64(8 * headerCount)
+        for index in part.indices {
+            taken |= UInt64(part[index]) &<< shift
+            shift &+= 8
+        }
+        header = taken
+        headerCount += part.count
+        return part.count
     }
 
     private var answerByteCount: Int { Int(header >> 32) }

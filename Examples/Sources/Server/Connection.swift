@@ -77,14 +77,29 @@ struct Connection {
         return hold
     }
 
+    /// Whether it receives, and nothing speaks against that.
+    func goesOnReceiving(answerLimit: Int) -> Bool {
+        guard case .armed = receiving else { return false }
+        return answers.count < answerLimit && parser.requestCount < movesAt
+    }
+
+    /// Notes what is waited for, and until when.
+    ///
+    /// - Returns: Whether its timer would come too late for that.
+    mutating func expect(_ duty: Duty, until deadline: Int) -> Bool {
+        self.duty = duty
+        self.deadline = deadline
+        return deadline < timer
+    }
+
     var hasAnswered: Bool { !isSending && answers.isEmpty }
 
     /// Finds the requests in what was received.
     ///
     /// - Returns: How many end in it.
-    mutating func look(at bytes: Span<UInt8>) -> Int {
+    mutating func look(at lease: borrowing BufferLease) -> Int {
         let before = parser.requestCount
-        if !parser.parse(bytes, into: &answers) { input = .over }
+        if !parser.parse(lease.span, into: &answers) { input = .over }
         return parser.requestCount - before
     }
 }

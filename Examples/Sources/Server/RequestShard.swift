@@ -11,6 +11,8 @@ struct ShardSettings: Sendable {
     var connectionLimit: Int
     /// The largest payload, and the largest answer.
     var byteLimit: Int
+    /// How many completions a turn waits for, if they come soon.
+    var batchCount: Int
     /// The pool that is received into.
     var bufferCount: Int
     var bufferByteCount: Int
@@ -50,6 +52,10 @@ struct RequestShard: Shard, ~Copyable {
 
     /// How much is sent at a time.
     private static let outputByteCount = 16 * 1024
+    /// How long a turn waits for more completions than one.
+    ///
+    /// That there is a limit besides is what has the kernel go on until there is one.
+    private static let batchWait = WaitOptions(until: .timeout(.seconds(3600)), minimumTime: .microseconds(100))
     /// How many answers a connection may have to come before nothing more is received from it.
     private static let answerLimit = 256
 
@@ -97,7 +103,7 @@ struct RequestShard: Shard, ~Copyable {
 
     consuming func run() throws -> ShardReport {
         while !isStopping || openCount > 0 {
-            try ring.submit(waitingFor: 1)
+            try submitAndWait()
             while let completion = ring.nextCompletion() {
                 switch completion.tag {
                 case .receive(let slot): try received(slot, completion.event(ReceiveMultishot.self))
@@ -114,6 +120,18 @@ struct RequestShard: Shard, ~Copyable {
         let leftovers = ring.close()
         if !leftovers.isEmpty { complain("\(leftovers.leakedOperations) operations did not end in time.\n") }
         return report
+    }
+}
+
+extension RequestShard {
+    /// Waits for as many completions as there are connections to bring them, but not long: turns with much to do cost less for each request.
+    private mutating func submitAndWait() throws {
+        let count = min(openCount, settings.batchCount)
+        if count > 1 {
+            try ring.submit(waitingFor: count, options: RequestShard.batchWait)
+        } else {
+            try ring.submit(waitingFor: 1)
+        }
     }
 }
 
@@ -201,8 +219,11 @@ extension RequestShard {
 
     /// Finds the requests in what was received, and gives the buffer back.
     private mutating func look(at result: consuming Result<BufferLease, Errno>, _ slot: Int) {
-        guard case .success(let lease) = consume result, case .requests = connections[slot].input else { return }
-        report.requests += connections[slot].look(at: lease.span)
+        guard case .requests = connections[slot].input else { return }
+        switch consume result {
+        case .success(let lease): report.requests += connections[slot].look(at: lease)
+        case .failure: return
+        }
         // What was asked for before what is too large is answered.
         if case .over = connections[slot].input { report.tooLarge += 1 }
     }
@@ -229,7 +250,8 @@ extension RequestShard {
     private mutating func goOn(_ slot: Int) throws {
         if !connections[slot].isSending && !connections[slot].answers.isEmpty { try send(slot) }
         switch connections[slot].input {
-        case .requests: try goOnReceiving(slot)
+        case .requests:
+            if !connections[slot].goesOnReceiving(answerLimit: RequestShard.answerLimit) { try goOnReceiving(slot) }
         case .ignored: try goOnEnding(slot)
         case .over:
             if connections[slot].hasAnswered { return try close(slot) }
@@ -308,16 +330,14 @@ extension RequestShard {
 extension RequestShard {
     /// Gives a connection time for what is expected of it.
     private mutating func expect(_ duty: Connection.Duty, of slot: Int) throws {
-        // A place without a connection has nothing to do.
-        guard connections[slot].isOpen else { return }
-        connections[slot].duty = duty
-        // At the end, there is one time for all.
-        if isStopping { return }
-        switch duty {
-        case .askAnything: connections[slot].deadline = idleTicks.map { wheel.now + $0 } ?? .max
-        case .finishItsRequest, .takeItsAnswers: connections[slot].deadline = wheel.now + requestTicks
-        }
-        try setTimer(of: slot)
+        // A place without a connection has nothing to do, and at the end there is one time for all.
+        guard connections[slot].isOpen && !isStopping else { return }
+        let deadline =
+            switch duty {
+            case .askAnything: idleTicks.map { wheel.now + $0 } ?? .max
+            case .finishItsRequest, .takeItsAnswers: wheel.now + requestTicks
+            }
+        if connections[slot].expect(duty, until: deadline) { try setTimer(of: slot) }
     }
 
     private mutating func setTimer(of slot: Int) throws {

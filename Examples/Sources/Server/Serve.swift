@@ -40,6 +40,12 @@ struct Serve: ParsableCommand {
     var threads = 1
 
     @Option(
+        name: .customLong("batch"),
+        help: ArgumentHelp(
+            "How many completions each thread waits for, for 100 µs; 1 to go on with the first.", valueName: "count"))
+    var batchCount = 64
+
+    @Option(
         name: .customLong("buffers"), help: ArgumentHelp("How many buffers each thread receives into: a power of two.", valueName: "count"))
     var bufferCount = 64
 
@@ -67,6 +73,7 @@ struct Serve: ParsableCommand {
         try ValidationError.check(connections, in: 1...1_000_000, "--connections")
         try ValidationError.check(byteLimit, in: 1...Int(Int32.max), "--limit")
         try ValidationError.check(threads, in: 1...1024, "--threads")
+        try ValidationError.check(batchCount, in: 1...1024, "--batch")
         try ValidationError.check(bufferCount, in: 1...32768, "--buffers")
         try ValidationError.check(bufferByteCount, in: 1...(1 << 30), "--buffer")
         try ValidationError.check(requestSeconds, in: 0.01...86_400, "--request-timeout")
@@ -94,7 +101,7 @@ struct Serve: ParsableCommand {
 
     private func serveWithRings(_ listener: borrowing Descriptor, stop: UnownedDescriptor) throws {
         let settings = ShardSettings(
-            connectionLimit: connections, byteLimit: byteLimit, bufferCount: bufferCount,
+            connectionLimit: connections, byteLimit: byteLimit, batchCount: batchCount, bufferCount: bufferCount,
             bufferByteCount: bufferByteCount, requestTime: .seconds(requestSeconds),
             idleTime: idleSeconds > 0 ? .seconds(idleSeconds) : nil,
             drainTime: .seconds(drainSeconds),
