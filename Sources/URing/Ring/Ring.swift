@@ -174,14 +174,29 @@ public struct Ring<Tag: BitwiseCopyable>: ~Copyable {
 
     /// The next completion, or nil when none is ready.
     ///
-    /// Makes a system call only when the queue is empty and the kernel shows that it has more.
+    /// Makes a system call only when the queue is empty and the kernel shows that it has more: a loop until nil works off all there is. What
+    /// was prepared meanwhile is not submitted; a loop that submits and waits each time should take what is ready, see
+    /// ``nextReadyCompletion()``.
+    ///
+    /// The liburing function is `io_uring_peek_cqe`.
     @inlinable @inline(__always)
     public mutating func nextCompletion() -> Completion<Tag>? {
         while true {
-            guard let entry = core.completions.peek() else {
-                if core.fetchCompletions() { continue }
-                return nil
-            }
+            if let completion = nextReadyCompletion() { return completion }
+            if !core.fetchCompletions() { return nil }
+        }
+    }
+
+    /// The next completion that lies in the queue, or nil when it is empty; never makes a system call.
+    ///
+    /// What it leaves with the kernel comes with the next ``submit(waitingFor:)``, together with what the handling of these completions has
+    /// prepared. A loop that waits in another way, for instance for ``registerEvents(on:)``, must not leave anything: the kernel does not
+    /// report it once more. It should use ``nextCompletion()`` until there is none.
+    ///
+    /// The liburing macro is `io_uring_for_each_cqe`.
+    @inlinable @inline(__always)
+    public mutating func nextReadyCompletion() -> Completion<Tag>? {
+        while let entry = core.completions.peek() {
             if entry.flags & (CURING_CQE_F_MORE | CURING_CQE_F_SKIP | CURING_CQE_F_32) == 0 {
                 core.completions.consume()
             } else if core.consumeUnusual(entry) {
@@ -193,6 +208,7 @@ public struct Ring<Tag: BitwiseCopyable>: ~Copyable {
             }
             if let settled = settle(entry) { return Completion(settled, of: core.table) }
         }
+        return nil
     }
 
     /// How many completions can be had without a system call.

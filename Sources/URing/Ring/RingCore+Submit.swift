@@ -43,7 +43,6 @@ extension RingCore {
             return try resolve(status, pending: pending, minimum: minimum, isFetching: isFetching, .forever)
         }
         submissions.noteConsumed(pending)
-        if completions.readyCount >= minimum { return SubmitResult(submitted: Int(pending)) }
         return finishWait(submitted: Int(pending), minimum: minimum, since: nil, .forever)
     }
 

@@ -108,6 +108,25 @@ import Testing
         }
     }
 
+    @Test func takingWhatIsReadyLeavesTheRestToTheNextSubmission() throws {
+        var ring = try Ring<Int>(entries: 8)
+        let pipe = try DescriptorPair.pipe()
+        try ring.prepare(Read(pipe.first, into: Buffer(byteCapacity: 8)), tag: 0)
+        try ring.prepare(Nop(), tag: 1)
+        try ring.submit()
+        // While a completion is handled, the read completes; its work is deferred until the ring is entered.
+        var tags: [Int] = []
+        while let completion = ring.nextReadyCompletion() {
+            tags.append(completion.tag)
+            try ring.prepare(Nop(), tag: 2)
+            _ = try pipe.second.unowned.fileDescriptor.writeAll([1])
+        }
+        #expect(tags == [1])
+        try ring.submit(waitingFor: 2)
+        while let completion = ring.nextReadyCompletion() { tags.append(completion.tag) }
+        #expect(tags.sorted() == [0, 1, 2])
+    }
+
     @Test func trap3AnEventDescriptorWakesAForeignLoop() throws {
         var ring = try Ring<Int>(entries: 8)
         let events = makeEventDescriptor()
