@@ -65,8 +65,10 @@ public struct ProgramRing: ~Copyable {
     }
 
     /// Takes the next completion, for a ``LoopStep`` that does without programs; nil when none is ready.
+    ///
+    /// Never a system call: what the kernel still has comes with the loop's next one, which submits what the step has queued.
     public mutating func nextCompletion() -> ProgramCompletion? {
-        guard let completion = context.ring.nextCompletion() else { return nil }
+        guard let completion = context.ring.nextReadyCompletion() else { return nil }
         completionIndex &+= 1
         return completion
     }

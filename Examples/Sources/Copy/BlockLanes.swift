@@ -34,7 +34,7 @@ struct BlockLanes {
 
         while ring.inFlightCount > 0 {
             try ring.submit(waitingFor: 1)
-            while let completion = ring.nextCompletion() {
+            while let completion = ring.nextReadyCompletion() {
                 switch completion.tag {
                 case .reading(let block):
                     var read = completion.take(Read<Buffer>.self)
@@ -82,7 +82,7 @@ struct BlockLanes {
 
         while ring.inFlightCount > 0 {
             try ring.submit(waitingFor: 1)
-            while let completion = ring.nextCompletion() {
+            while let completion = ring.nextReadyCompletion() {
                 let block = completion.tag
                 var read = completion.take(Read<Buffer>.self)
                 let count = try read.result.get(whenDoing: name)

@@ -98,7 +98,7 @@ struct LoadClient: ~Copyable {
         while ring.inFlightCount > 0 {
             let wait = try ring.submit(waitingFor: 1, timeout: patience)
             var isSilent = true
-            while let completion = ring.nextCompletion() {
+            while let completion = ring.nextReadyCompletion() {
                 isSilent = false
                 switch completion.tag {
                 case .connect: try completion.take(Connect.self).result.get(whenDoing: "Cannot connect to \(server)")

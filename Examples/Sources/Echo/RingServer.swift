@@ -85,7 +85,7 @@ struct RingServer: ~Copyable {
         try accept()
         loop: while true {
             try ring.submit(waitingFor: 1)
-            while let completion = ring.nextCompletion() {
+            while let completion = ring.nextReadyCompletion() {
                 switch completion.tag {
                 case .stop: break loop
                 case .accept: try accepted(completion.event(AcceptMultishot<DirectDescriptor>.self))

@@ -98,7 +98,7 @@ struct LoadClient: ~Copyable {
         let wait = try ring.submit(waitingFor: 1, timeout: patience)
         now = .now
         var isSilent = true
-        while let completion = ring.nextCompletion() {
+        while let completion = ring.nextReadyCompletion() {
             isSilent = false
             switch completion.tag {
             case .connect(let index): try connected(connections[index], completion.take(Connect.self))

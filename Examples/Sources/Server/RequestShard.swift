@@ -104,7 +104,7 @@ struct RequestShard: Shard, ~Copyable {
     consuming func run() throws -> ShardReport {
         while !isStopping || openCount > 0 {
             try submitAndWait()
-            while let completion = ring.nextCompletion() {
+            while let completion = ring.nextReadyCompletion() {
                 switch completion.tag {
                 case .receive(let slot): try received(slot, completion.event(ReceiveMultishot.self))
                 case .send(let slot): try sent(slot, completion.take(Send<Buffer>.self))

@@ -43,7 +43,7 @@ struct EchoShard: Shard, ~Copyable {
     consuming func run() throws -> ShardReport {
         loop: while true {
             try ring.submit(waitingFor: 1)
-            while let completion = ring.nextCompletion() {
+            while let completion = ring.nextReadyCompletion() {
                 switch completion.tag {
                 case .message:
                     switch completion.takeMessage() {

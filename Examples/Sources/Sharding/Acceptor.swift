@@ -82,7 +82,7 @@ public struct Acceptor<Report: Sendable>: ~Copyable {
         try startAccepting()
         loop: while true {
             try ring.submit(waitingFor: 1)
-            while let completion = ring.nextCompletion() {
+            while let completion = ring.nextReadyCompletion() {
                 switch completion.tag {
                 case .stop: break loop
                 case .accept: try accept(completion.event(AcceptMultishot<DirectDescriptor>.self))
@@ -162,7 +162,7 @@ public struct Acceptor<Report: Sendable>: ~Copyable {
         var reports: [Int: Report] = [:]
         while reports.count < shards.count {
             try ring.submit(waitingFor: 1)
-            while let completion = ring.nextCompletion() {
+            while let completion = ring.nextReadyCompletion() {
                 guard case .shardEnded = completion.tag else { continue }
                 let number = shardNumber(completion.takeMessage())
                 reports[number] = try shards[number].report()

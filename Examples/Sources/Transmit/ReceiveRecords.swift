@@ -72,7 +72,7 @@ struct Receiver: ~Copyable {
     consuming func run() throws -> Int {
         while true {
             try ring.submit(waitingFor: 1)
-            while let completion = ring.nextCompletion() {
+            while let completion = ring.nextReadyCompletion() {
                 switch completion.tag {
                 case .stop: return recordCount
                 case .accept: try accept(completion.event(AcceptMultishot<Descriptor>.self))

@@ -134,7 +134,7 @@ struct Sender: ~Copyable {
 
     /// Takes the completions that are there, without a system call.
     private mutating func takeReady() throws {
-        while ring.readyCount > 0, let completion = ring.nextCompletion() {
+        while let completion = ring.nextReadyCompletion() {
             let index = completion.tag
             if way == .copying {
                 let completed = completion.take(Send<Buffer>.self)

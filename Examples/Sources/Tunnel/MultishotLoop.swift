@@ -50,9 +50,7 @@ struct MultishotLoop: ~Copyable {
             try ring.submit(waitingFor: eventCount)
             statistics.calls += 1
             preparedCount = 0
-            // No more than those that are there: looking for more could enter the kernel.
-            for _ in 0..<ring.readyCount {
-                guard let completion = ring.nextCompletion() else { break }
+            while let completion = ring.nextReadyCompletion() {
                 switch completion.tag {
                 case .stop: break loop
                 case .receive(.outward): try received(.outward, completion.event(ReadMultishot.self))
@@ -148,9 +146,7 @@ struct MultishotLoop: ~Copyable {
     private mutating func finishPassing() throws {
         while passingCount > 0 {
             if ring.readyCount == 0, try ring.submit(waitingFor: 1, timeout: .milliseconds(20)).timedOut { return }
-            // No more than those that are there: looking for more could enter the kernel.
-            for _ in 0..<ring.readyCount {
-                guard let completion = ring.nextCompletion() else { break }
+            while let completion = ring.nextReadyCompletion() {
                 switch completion.tag {
                 case .stop, .receive: break
                 case .pass(.outward): passed(.outward, completion.take(Send<BufferLease>.self).result)

@@ -48,9 +48,7 @@ struct SlotLoop: ~Copyable {
             try ring.submit(waitingFor: idleCount[0] + idleCount[1] > 0 ? 1 : preparedCount + 1)
             statistics.calls += 1
             preparedCount = 0
-            // No more than those that are there: looking for more could enter the kernel.
-            for _ in 0..<ring.readyCount {
-                guard let completion = ring.nextCompletion() else { break }
+            while let completion = ring.nextReadyCompletion() {
                 switch completion.tag {
                 case .stop: break loop
                 case .receive(.outward):

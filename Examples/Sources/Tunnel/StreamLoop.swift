@@ -56,9 +56,7 @@ struct StreamLoop: ~Copyable {
             try receiveWhereThereAreBuffers()
             try ring.submit(waitingFor: 1)
             statistics.calls += 1
-            // No more than those that are there: looking for more could enter the kernel.
-            for _ in 0..<ring.readyCount {
-                guard let completion = ring.nextCompletion() else { break }
+            while let completion = ring.nextReadyCompletion() {
                 switch completion.tag {
                 case .stop: break loop
                 case .receive(.outward): try collected(completion.event(ReadMultishot.self))

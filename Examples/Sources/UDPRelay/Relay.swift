@@ -52,7 +52,7 @@ struct Relay: ~Copyable {
         loop: while true {
             try receiveWhereThereAreBuffers()
             try ring.submit(waitingFor: 1)
-            while let completion = ring.nextCompletion() {
+            while let completion = ring.nextReadyCompletion() {
                 switch completion.tag {
                 case .stop: break loop
                 case .receive(let side): try received(at: side, completion.event(ReceiveMessageMultishot.self))
