@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The server on a ring in C, to compare with: what `RequestShard.swift` does, with liburing, one thread, and nobody who looks after lifetimes,
-// times or the end. Connections are slots of the ring's file table; each has one receive that goes on, into buffers that all share.
+// The server on a ring in C, to compare with: what `RequestShard.swift` and `Connection.swift` do, with liburing, one thread, and nobody who
+// looks after lifetimes, times or the end. Connections are slots of the ring's file table; each has one receive that goes on, into buffers that
+// all share.
 
 #include "CFraming.h"
 

@@ -19,12 +19,13 @@ public struct AnswerRow: ~Copyable, Sendable {
     ///
     /// - Precondition: The buffer has room for it.
     public func append(_ byteCount: Int, from place: Int, to buffer: inout Buffer) {
-        var done = 0
-        while done < byteCount {
-            let start = (place + done) % AnswerRow.byteCount
-            let count = min(AnswerRow.byteCount - start, byteCount - done)
+        var start = place % AnswerRow.byteCount
+        var left = byteCount
+        while left > 0 {
+            let count = min(AnswerRow.byteCount - start, left)
             buffer.append(bytes.bytes.extracting(start..<(start + count)))
-            done += count
+            left -= count
+            start = 0
         }
     }
 
@@ -79,14 +80,14 @@ public struct AnswerQueue: Sendable {
     /// The first, which most of the time is the only one; without bytes if there is none.
     @usableFromInline var first = Answer(place: 0, byteCount: 0)
     /// Those behind it, and before `restStart` those that were.
-    private var rest: [Answer] = []
-    private var restStart = 0
+    @usableFromInline var rest: [Answer] = []
+    @usableFromInline var restStart = 0
 
     /// Makes a queue of nothing.
     public init() {}
 
     /// How many answers are not written to their end.
-    public var count: Int { isEmpty ? 0 : 1 + rest.count - restStart }
+    @inlinable public var count: Int { isEmpty ? 0 : 1 + rest.count - restStart }
 
     /// Whether all are written.
     @inlinable public var isEmpty: Bool { first.byteCount == 0 }

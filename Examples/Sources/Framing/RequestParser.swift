@@ -57,14 +57,15 @@ public struct RequestParser: BitwiseCopyable, Sendable {
 
     /// Takes what is there of the header, and says how much that is.
     private mutating func takeHeader(from bytes: Span<UInt8>) -> Int {
-        let part = bytes.extracting(first: RequestParser.headerByteCount - headerCount)
-        var taken = header
-        var shift = UInt64(8 * headerCount)
-        for index in part.indices {
-            taken |= UInt64(part[index]) &<< shift
-            shift &+= 8
+        if headerCount == 0 && bytes.count >= RequestParser.headerByteCount {
+            // With a number of bytes that is known beforehand, the loop becomes one load.
+            header = 0
+            for index in 0..<RequestParser.headerByteCount { header |= UInt64(bytes[index]) &<< UInt64(8 &* index) }
+            headerCount = RequestParser.headerByteCount
+            return RequestParser.headerByteCount
         }
-        header = taken
+        let part = bytes.extracting(first: RequestParser.headerByteCount - headerCount)
+        for index in part.indices { header |= UInt64(part[index]) &<< UInt64(8 &* (headerCount &+ index)) }
         headerCount += part.count
         return part.count
     }
