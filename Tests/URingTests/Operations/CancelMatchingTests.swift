@@ -268,6 +268,16 @@ import Testing
         return AnyToken(try unsafe ring.prepare(RawOperation(splice), tag: 0))
     }
 
+    /// Cancels what a worker carries out: in the instant in which its thread takes it, the kernel does not find it.
+    private func cancel(_ ring: inout Ring<Int>, _ token: AnyToken, waitingAtMost limit: Duration?) throws -> TargetOutcome {
+        var outcome = try ring.cancel(token, waitingAtMost: limit)
+        for _ in 0..<100_000 where outcome == .notFound {
+            sched_yield()
+            outcome = try ring.cancel(token, waitingAtMost: limit)
+        }
+        return outcome
+    }
+
     /// Under deferred task run the kernel's own wait would not notice that the worker is done, and last for ever.
     @Test(arguments: [RingKind.plain, .deferred]) func whatAWorkerCarriesOutIsWaitedForToo(kind: RingKind) throws {
         try withRing(kind) { ring in
@@ -275,7 +285,7 @@ import Testing
             let target = try DescriptorPair.pipe()
             let token = try prepareSplice(&ring, from: source, to: target)
             try ring.submit()
-            let outcome = try ring.cancel(token)
+            let outcome = try cancel(&ring, token, waitingAtMost: nil)
             #expect(outcome == .found)
             let entry = try ring.nextCompletionWaiting().entry
             #expect(entry.result < 0)
@@ -288,12 +298,7 @@ import Testing
             let target = try DescriptorPair.pipe()
             let token = try prepareSplice(&ring, from: source, to: target)
             try ring.submit()
-            // In the instant in which a worker thread takes it, the kernel does not find it.
-            var outcome = try ring.cancel(token, waitingAtMost: .zero)
-            for _ in 0..<100_000 where outcome == .notFound {
-                sched_yield()
-                outcome = try ring.cancel(token, waitingAtMost: .zero)
-            }
+            let outcome = try cancel(&ring, token, waitingAtMost: .zero)
             #expect(outcome != .notFound)
             let entry = try ring.nextCompletionWaiting().entry
             #expect(entry.result < 0)
