@@ -12,10 +12,11 @@ cd "$(dirname "$0")/.."
 # Case, smaller and larger size (multiples of the batch of 32), most instructions per operation, most as a multiple of C's.
 # A dash is no limit.
 limits="
-nop   64000 192000  72    -
-read  32000  96000 145    -
-read-again 32000 96000 110 -
-read-fixed 32000 96000 120 -
+nop   64000 192000  71    -
+nop-again 64000 192000 60 -
+read  32000  96000 143    -
+read-again 32000 96000 104 -
+read-fixed 32000 96000 114 -
 "
 
 Scripts/ensure-liburing.sh

@@ -120,6 +120,18 @@ struct CompletionCore: ~Copyable {
             "Take or drop the earlier completions of a multishot operation before its last one.")
     }
 
+    /// Sees to it that this is the last completion, and the others were dealt with: one that more follow is itself outstanding.
+    @inlinable @inline(__always)
+    func expectLastAlone() {
+        if unsafe slot.header.pointee.outstanding != 0 { notLastAlone() }
+    }
+
+    @usableFromInline @inline(never)
+    func notLastAlone() {
+        expectLast()
+        expectNoneOutstanding()
+    }
+
     /// The last completion is the one without `F_MORE`, whatever its result; before it the kernel still has the operation's memory.
     @inlinable @inline(__always)
     func expectLast() {
@@ -138,7 +150,7 @@ struct CompletionCore: ~Copyable {
     consuming func again<Op: Operation & ~Copyable>(
         _: Op.Type, payloadOffset: Int, _ body: (inout Op, consuming Result<Op.Success, Errno>) throws -> Void
     ) throws -> Slot {
-        expectNoneOutstanding()
+        expectLastAlone()
         let (slot, table, entry) = (slot, table, entry)
         discard self
         do {

@@ -6,16 +6,25 @@ import SystemPackage
 /// What the kernel says of an operation: the result and the flags of `struct io_uring_cqe`.
 @frozen
 public struct CompletionEntry: BitwiseCopyable, Sendable {
-    /// The operation's own result when not negative, else a negated error number.
-    public let result: Int32
-    /// What else the kernel says, and what the ring found out.
-    public let flags: CompletionFlags
+    /// The flags above the result, as they lie in the queue: one word is passed on in fewer instructions than its halves.
+    @usableFromInline let word: UInt64
 
     /// Makes an entry, for testing an operation's ``Operation/complete(_:kernelData:)``.
     @inlinable @inline(__always)
     public init(result: Int32, flags: CompletionFlags = []) {
-        self.result = result
-        self.flags = flags
+        word = UInt64(flags.rawValue) << 32 | UInt64(UInt32(bitPattern: result))
+    }
+
+    /// The operation's own result when not negative, else a negated error number.
+    @inlinable
+    public var result: Int32 {
+        @inline(__always) get { Int32(truncatingIfNeeded: word) }
+    }
+
+    /// What else the kernel says, and what the ring found out.
+    @inlinable
+    public var flags: CompletionFlags {
+        @inline(__always) get { CompletionFlags(rawValue: UInt32(truncatingIfNeeded: word &>> 32)) }
     }
 
     /// The error, if the operation failed.

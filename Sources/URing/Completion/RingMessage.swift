@@ -131,12 +131,12 @@ extension Ring {
 
     /// Deals with a completion that names no plain operation in flight: a message is put into a slot, and the core knows the others.
     @inlinable @inline(never)
-    mutating func settle(_ entry: curing_cqe) -> SettledCompletion? {
-        guard let inbox = UserData.inbox(of: entry.user_data), inbox < core.inboxCount else { return core.settle(entry) }
+    mutating func settle(_ completion: QueuedCompletion) -> SettledCompletion? {
+        guard let inbox = UserData.inbox(of: completion.userData), inbox < core.inboxCount else { return core.settle(completion) }
         // No entry of this ring's stands for it.
         core.completions.extraCount &+= 1
-        let slot = core.table.insert(MessageArrival(entry.user_data, table: core.messageTable), tag: messageTags[inbox])
-        return SettledCompletion(slot: slot, entry: CompletionEntry(result: entry.res, flags: CompletionFlags(rawValue: entry.flags)))
+        let slot = core.table.insert(MessageArrival(completion.userData, table: core.messageTable), tag: messageTags[inbox])
+        return SettledCompletion(slot: slot, entry: completion.entry)
     }
 }
 

@@ -2,6 +2,13 @@
 
 import CURing
 
+/// A completion as it lies in the queue: the first 16 bytes of `struct io_uring_cqe`.
+@usableFromInline
+struct QueuedCompletion: BitwiseCopyable {
+    @usableFromInline let userData: UInt64
+    @usableFromInline let entry: CompletionEntry
+}
+
 /// The caller's side of the completion queue: memory only, no system calls.
 @safe @usableFromInline
 struct CompletionQueue: BitwiseCopyable {
@@ -48,12 +55,12 @@ struct CompletionQueue: BitwiseCopyable {
 
     /// Looks at the next entry; nil when there is none.
     @inlinable @inline(__always)
-    func peek() -> curing_cqe? {
+    func peek() -> QueuedCompletion? {
         let head = head
         guard unsafe curing_load_acquire_u32(tail) != head else { return nil }
         // SAFETY: the entry is before the tail, and its place stays ours until the head passes it.
         let place = unsafe UnsafeMutableRawPointer(entries) + Int(truncatingIfNeeded: head & mask) &* stride
-        return unsafe place.assumingMemoryBound(to: curing_cqe.self).pointee
+        return unsafe place.load(as: QueuedCompletion.self)
     }
 
     /// Gives the place of the next entry, which takes one, back to the kernel.
@@ -65,18 +72,18 @@ struct CompletionQueue: BitwiseCopyable {
     /// Gives the place or places of the next entry back to the kernel, and says whether it was a filler, which says nothing.
     ///
     /// On a ring of mixed sizes, an entry of 32 bytes takes two places.
-    mutating func consumeWithFlags(_ flags: UInt32) -> Bool {
-        let isFiller = flags & CURING_CQE_F_SKIP != 0
-        let places: UInt32 = flags & CURING_CQE_F_32 != 0 ? 2 : 1
+    mutating func consumeWithFlags(_ flags: CompletionFlags) -> Bool {
+        let isFiller = flags.contains(.skip)
+        let places: UInt32 = flags.contains(.large) ? 2 : 1
         extraCount &+= isFiller ? places : places &- 1
         advance(to: head &+ places)
         return isFiller
     }
 
     /// Reads the next entry and gives its place back to the kernel; nil when there is none.
-    mutating func next() -> curing_cqe? {
-        while let entry = peek() {
-            if !consumeWithFlags(entry.flags) { return entry }
+    mutating func next() -> QueuedCompletion? {
+        while let completion = peek() {
+            if !consumeWithFlags(completion.entry.flags) { return completion }
         }
         return nil
     }

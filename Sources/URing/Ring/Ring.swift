@@ -91,7 +91,6 @@ public struct Ring<Tag: BitwiseCopyable>: ~Copyable {
         let table = core.table
         require(completion.core.isOf(table), "This completion is of another ring.")
         completion.core.expect(Op.self)
-        completion.core.expectLast()
         if core.submissions.isFull { try core.makeRoom() }
         let slot = try completion.core.again(Op.self, payloadOffset: SlotLayout.payloadOffset(Tag.self), body)
         return core.enqueue(Op.self, in: slot, payloadOffset: SlotLayout.payloadOffset(Tag.self))
@@ -196,17 +195,16 @@ public struct Ring<Tag: BitwiseCopyable>: ~Copyable {
     /// The liburing macro is `io_uring_for_each_cqe`.
     @inlinable @inline(__always)
     public mutating func nextReadyCompletion() -> Completion<Tag>? {
-        while let entry = core.completions.peek() {
-            if entry.flags & (CURING_CQE_F_MORE | CURING_CQE_F_SKIP | CURING_CQE_F_32) == 0 {
+        while let completion = core.completions.peek() {
+            if completion.entry.flags.isDisjoint(with: [.more, .skip, .large]) {
                 core.completions.consume()
-            } else if core.consumeUnusual(entry) {
+            } else if core.consumeUnusual(completion) {
                 continue
             }
-            let said = CompletionEntry(result: entry.res, flags: CompletionFlags(rawValue: entry.flags))
-            if let slot = core.table.slot(for: entry.user_data) {
-                return Completion(SettledCompletion(slot: slot, entry: said), of: core.table)
+            if let slot = core.table.slot(for: completion.userData) {
+                return Completion(SettledCompletion(slot: slot, entry: completion.entry), of: core.table)
             }
-            if let settled = settle(entry) { return Completion(settled, of: core.table) }
+            if let settled = settle(completion) { return Completion(settled, of: core.table) }
         }
         return nil
     }
@@ -258,9 +256,9 @@ extension RingCore {
     ///
     /// - Returns: Whether it was a filler, which says nothing.
     @usableFromInline @inline(never)
-    mutating func consumeUnusual(_ entry: curing_cqe) -> Bool {
-        if completions.consumeWithFlags(entry.flags) { return true }
-        if entry.flags & CURING_CQE_F_MORE != 0, let slot = table.slot(for: entry.user_data) {
+    mutating func consumeUnusual(_ completion: QueuedCompletion) -> Bool {
+        if completions.consumeWithFlags(completion.entry.flags) { return true }
+        if completion.entry.flags.contains(.more), let slot = table.slot(for: completion.userData) {
             completions.extraCount &+= 1
             table.beginEvent(of: slot)
         }

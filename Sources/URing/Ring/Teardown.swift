@@ -163,35 +163,37 @@ public struct RingLeftovers: Sendable, Hashable {
 
     /// Disposes of every completion that is there.
     private mutating func reapReady() {
-        while let entry = completions.next() {
-            switch UserData.kind(of: entry.user_data) {
-            case .operation, .linkedOperation, .trackedOperation: disposeOfOperation(entry)
-            case .linkedTimeout: if !endTimeout(entry.user_data) { completions.extraCount &+= 1 }
+        while let completion = completions.next() {
+            switch UserData.kind(of: completion.userData) {
+            case .operation, .linkedOperation, .trackedOperation: disposeOfOperation(completion)
+            case .linkedTimeout: if !endTimeout(completion.userData) { completions.extraCount &+= 1 }
             case .ringInternal: companions.surplusCount -= 1
             case .descriptorMessage:
                 completions.extraCount &+= 1
                 // For an inbox that there is not, it is of nobody who has a handle, and brings nothing.
-                if let inbox = UserData.inbox(of: entry.user_data), inbox < inboxCount { _ = Descriptor(received: entry.res) }
+                if let inbox = UserData.inbox(of: completion.userData), inbox < inboxCount {
+                    _ = Descriptor(received: completion.entry.result)
+                }
             // A file that was sent into the ring's table goes with the table.
             case .message, .directDescriptorMessage, .wake, .unreported, .release, .foreign: completions.extraCount &+= 1
             }
         }
     }
 
-    private mutating func disposeOfOperation(_ entry: curing_cqe) {
-        let userData = UserData.sameSlot(as: entry.user_data, kind: .operation)
+    private mutating func disposeOfOperation(_ completion: QueuedCompletion) {
+        let userData = UserData.sameSlot(as: completion.userData, kind: .operation)
         guard let slot = table.slot(for: userData) else {
             completions.extraCount &+= 1
             return
         }
-        let completion = CompletionEntry(entry)
-        if completion.flags.contains(.more) {
+        let entry = completion.entry.withoutNotes
+        if entry.flags.contains(.more) {
             completions.extraCount &+= 1
             table.beginEvent(of: slot)
-        } else if UserData.kind(of: entry.user_data) == .linkedOperation && companions.keep(completion, of: userData) {
+        } else if UserData.kind(of: completion.userData) == .linkedOperation && companions.keep(entry, of: userData) {
             return
         }
-        disposeUnlessKept(SettledCompletion(slot: slot, entry: completion))
+        disposeUnlessKept(SettledCompletion(slot: slot, entry: entry))
     }
 
     /// Disposes of the operation with its timeout, if it was done before.

@@ -27,14 +27,14 @@ extension RingCore {
     ///
     /// - Returns: What is to be told to the caller, if anything.
     @usableFromInline @inline(never)
-    mutating func settle(_ entry: curing_cqe) -> SettledCompletion? {
-        switch UserData.kind(of: entry.user_data) {
+    mutating func settle(_ completion: QueuedCompletion) -> SettledCompletion? {
+        switch UserData.kind(of: completion.userData) {
         case .linkedOperation:
-            return settleOperation(entry).flatMap { table.track($0) }
+            return settleOperation(completion).flatMap { table.track($0) }
         case .linkedTimeout:
-            return settleTimeout(entry).flatMap { table.track($0) }
+            return settleTimeout(completion).flatMap { table.track($0) }
         case .trackedOperation:
-            return settleTracked(entry).flatMap { table.track($0) }
+            return settleTracked(completion).flatMap { table.track($0) }
         case .ringInternal:
             companions.surplusCount -= 1
         case .unreported:
@@ -43,7 +43,7 @@ extension RingCore {
             unreportedFailureCount += 1
         case .release:
             completions.extraCount &+= 1
-            if entry.user_data == UserData.bufferRelease { anchor.unreleased.buffers -= 1 } else { anchor.unreleased.files -= 1 }
+            if completion.userData == UserData.bufferRelease { anchor.unreleased.buffers -= 1 } else { anchor.unreleased.files -= 1 }
         case .operation:
             completions.extraCount &+= 1
             table.noteStale()
@@ -57,16 +57,16 @@ extension RingCore {
         return nil
     }
 
-    private mutating func settleTracked(_ completion: curing_cqe) -> SettledCompletion? {
+    private mutating func settleTracked(_ completion: QueuedCompletion) -> SettledCompletion? {
         guard let slot = slotOrStale(for: completion) else { return nil }
-        let entry = CompletionEntry(completion)
+        let entry = completion.entry.withoutNotes
         if entry.flags.contains(.more) { beginEvent(of: slot) }
         return SettledCompletion(slot: slot, entry: entry)
     }
 
     /// The slot of an operation that is linked or tracked; a completion of one that has ended is counted.
-    private mutating func slotOrStale(for completion: curing_cqe) -> Slot? {
-        if let slot = table.slot(for: UserData.sameSlot(as: completion.user_data, kind: .operation)) { return slot }
+    private mutating func slotOrStale(for completion: QueuedCompletion) -> Slot? {
+        if let slot = table.slot(for: UserData.sameSlot(as: completion.userData, kind: .operation)) { return slot }
         completions.extraCount &+= 1
         table.noteStale()
         return nil
@@ -78,12 +78,12 @@ extension RingCore {
         table.beginEvent(of: slot)
     }
 
-    private mutating func settleOperation(_ completion: curing_cqe) -> SettledCompletion? {
-        let userData = UserData.sameSlot(as: completion.user_data, kind: .operation)
+    private mutating func settleOperation(_ completion: QueuedCompletion) -> SettledCompletion? {
+        let userData = UserData.sameSlot(as: completion.userData, kind: .operation)
         guard let slot = slotOrStale(for: completion) else { return nil }
         // SAFETY: the user data says that the operation has a companion, and the slot that it is still in flight.
         let companion = unsafe companions[userData]
-        var entry = CompletionEntry(completion)
+        var entry = completion.entry.withoutNotes
         if !entry.flags.contains(.notification) {
             if unsafe entry.result < companion.pointee.leastResult { cutOff(unsafe companion.pointee.successor) }
             if unsafe entry.errno == .canceled && companion.pointee.isCutOff { entry = entry.noting(.cancelledByLink) }
@@ -97,8 +97,8 @@ extension RingCore {
         return SettledCompletion(slot: slot, entry: entry)
     }
 
-    private mutating func settleTimeout(_ completion: curing_cqe) -> SettledCompletion? {
-        let userData = UserData.sameSlot(as: completion.user_data, kind: .operation)
+    private mutating func settleTimeout(_ completion: QueuedCompletion) -> SettledCompletion? {
+        let userData = UserData.sameSlot(as: completion.userData, kind: .operation)
         // An operation is in flight for as long as its timeout is.
         guard let slot = table.slot(for: userData) else {
             completions.extraCount &+= 1
@@ -107,7 +107,7 @@ extension RingCore {
         }
         // Its time was up: the operation was cancelled, or it was running and is only asked to stop. Otherwise the operation was done
         // before (ECANCELED), or is just being completed (ENOENT).
-        let errno = CompletionEntry(completion).errno
+        let errno = completion.entry.withoutNotes.errno
         let timedOut = errno == .timeout || errno == .alreadyInProcess
         guard let entry = companions.endTimeout(of: userData, timedOut: timedOut) else { return nil }
         return SettledCompletion(slot: slot, entry: timedOut ? entry.noting(.timedOut) : entry)
@@ -122,10 +122,8 @@ extension RingCore {
 
 extension CompletionEntry {
     /// What the kernel says, without what only the ring says.
-    init(_ completion: curing_cqe) {
-        self.init(
-            result: completion.res,
-            flags: CompletionFlags(rawValue: completion.flags).subtracting([.timedOut, .cancelledByLink]))
+    var withoutNotes: CompletionEntry {
+        CompletionEntry(result: result, flags: flags.subtracting([.timedOut, .cancelledByLink]))
     }
 
     /// The same with something that the ring has found out.

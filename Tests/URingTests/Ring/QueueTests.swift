@@ -120,12 +120,12 @@ import Testing
             }
             #expect(UInt64(queue.readyCount) == posted - read)
             for _ in 0..<Int.random(in: 0...9, using: &random) {
-                guard let entry = queue.next() else {
+                guard let completion = queue.next() else {
                     #expect(read == posted)
                     break
                 }
                 read += 1
-                #expect(entry.user_data == read && entry.res == Int32(read))
+                #expect(completion.userData == read && completion.entry.result == Int32(read))
             }
             #expect(unsafe standIn.words[2] == start &+ UInt32(read))
         }
@@ -146,7 +146,7 @@ import Testing
             #expect(standIn.consume(submissions.publish()).count == 8)
             for inFlight in (0..<8).reversed() {
                 standIn.post(round)
-                #expect(completions.next()?.user_data == round)
+                #expect(completions.next()?.userData == round)
                 #expect(submissions.inFlightCount(completions) == inFlight)
             }
             // A completion with more to come ends no entry.
@@ -164,9 +164,9 @@ import Testing
         standIn.post(99)
         standIn.post(0, flags: CURING_CQE_F_SKIP)
         standIn.post(2)
-        let first = queue.next()?.user_data
-        let second = queue.next()?.user_data
-        let third = queue.next()?.user_data
+        let first = queue.next()?.userData
+        let second = queue.next()?.userData
+        let third = queue.next()?.userData
         #expect(first == 1 && second == 2 && third == nil)
         #expect(queue.readyCount == 0)
     }

@@ -150,9 +150,9 @@ import Testing
             var ring = try Ring<Int>(entries: 4)
             let token = AnyToken(try ring.prepare(Nop(), tag: 5, timeout: .after(.seconds(3600))))
             let entries = [
-                curing_cqe(user_data: token.userData, res: operation, flags: 0),
-                curing_cqe(
-                    user_data: UserData.sameSlot(as: token.userData, kind: .linkedTimeout), res: timeout, flags: 0),
+                QueuedCompletion(userData: token.userData, entry: CompletionEntry(result: operation)),
+                QueuedCompletion(
+                    userData: UserData.sameSlot(as: token.userData, kind: .linkedTimeout), entry: CompletionEntry(result: timeout)),
             ]
             let isToldEarly = ring.core.settle(entries[isTimeoutFirst ? 1 : 0]) != nil
             #expect(!isToldEarly)

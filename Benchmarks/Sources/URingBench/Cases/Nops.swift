@@ -15,6 +15,7 @@ extension Case {
             countedOperations: 32_000...96_000,
             engines: [
                 Engine(name: "uring") { try nopsWithURing(batch: batch, operations: $0) },
+                Engine(name: "uring-again") { try nopsPreparedAgain(batch: batch, operations: $0) },
                 Engine(name: "c") { try nopsWithC(batch: batch, operations: $0) },
                 Engine(name: "ioring") { try ioring(batch: batch, operations: $0) },
             ])
@@ -36,6 +37,36 @@ extension Case {
                 tags &+= completion.tag
                 seen &+= 1
                 _ = try completion.take(Nop.self).result.get()
+            }
+            try expect(seen: seen, of: wanted, tags: tags)
+            done += seen
+        }
+        return stopwatch.sample(operations: operations)
+    }
+
+    /// Prepares each operation again where it lies.
+    private static func nopsPreparedAgain(batch: Int, operations: Int) throws -> Sample {
+        var ring = try Ring<UInt64>(entries: batch, options: ringOptions)
+        let stopwatch = Stopwatch()
+        for slot in 0..<min(batch, operations) {
+            try ring.prepare(Nop(), tag: UInt64(slot))
+        }
+        var done = 0
+        while done < operations {
+            let wanted = min(batch, operations - done)
+            let next = min(batch, operations - done - wanted)
+            try ring.submit(waitingFor: wanted)
+            var tags: UInt64 = 0
+            var seen = 0
+            while let completion = ring.nextCompletion() {
+                let tag = completion.tag
+                tags &+= tag
+                seen &+= 1
+                if tag < next {
+                    try ring.prepareAgain(completion, as: Nop.self) { _, result in _ = try result.get() }
+                } else {
+                    _ = try completion.take(Nop.self).result.get()
+                }
             }
             try expect(seen: seen, of: wanted, tags: tags)
             done += seen

@@ -87,9 +87,10 @@ extension Case {
             while let completion = ring.nextCompletion() {
                 done += 1
                 if issued < operations {
+                    let next = BlockFile.position(ofOperation: issued)
                     try ring.prepareAgain(completion, as: Read<Memory>.self) { operation, result in
                         try expect(operation, byteCount: result.get())
-                        operation.position = BlockFile.position(ofOperation: issued)
+                        operation.position = next
                     }
                     issued += 1
                 } else {

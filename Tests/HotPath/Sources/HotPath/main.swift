@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The measured loops: batches of 32, one system call each.
-// Usage: hot-path control|nop|sleep|limited|echo|bundle|message|queue|send-zero-copy|send-in-group <count>
+// Usage: hot-path control|nop|nop-again|sleep|limited|echo|bundle|message|queue|send-zero-copy|send-in-group <count>
 //        hot-path read|read-again|read-fixed|read-pool <count> <file of at least 128 KiB>
 
 import SystemPackage
@@ -41,6 +41,30 @@ func nop(count: Int) throws -> Int {
         }
     }
     return sum
+}
+
+/// The same, prepared again where they lie.
+func nopAgain(count: Int) throws -> Int {
+    var ring = try Ring<UInt64>(entries: batch)
+    for slot in 0..<batch {
+        try ring.prepare(Nop(), tag: UInt64(slot))
+    }
+    var sum = 0
+    var remaining = count - batch
+    while true {
+        try ring.submit(waitingFor: batch)
+        let isLast = remaining <= 0
+        while let completion = ring.nextCompletion() {
+            sum &+= 1
+            if isLast {
+                _ = completion.take(Nop.self)
+            } else {
+                try ring.prepareAgain(completion, as: Nop.self) { _, _ in }
+            }
+        }
+        if isLast { return sum }
+        remaining -= batch
+    }
 }
 
 /// Sleeps for no time: what a program does that waits with a timeout.
@@ -377,6 +401,7 @@ let arguments = Array(CommandLine.arguments.dropFirst())
 switch (arguments.first, arguments.dropFirst().first.flatMap { Int($0) }) {
 case ("control", let count?): print(control(count: count))
 case ("nop", let count?): print(try nop(count: count))
+case ("nop-again", let count?): print(try nopAgain(count: count))
 case ("sleep", let count?): print(try sleep(count: count))
 case ("limited", let count?): print(try limited(count: count))
 case ("echo", let count?): print(try echo(count: count))
@@ -391,6 +416,6 @@ case ("read-fixed", let count?) where arguments.count == 3: print(try readFixed(
 case ("read-pool", let count?) where arguments.count == 3: print(try readPool(count: count, path: FilePath(arguments[2])))
 default:
     fatalError(
-        "usage: hot-path control|nop|sleep|limited|echo|bundle|message|queue|send-zero-copy|send-in-group <count>"
+        "usage: hot-path control|nop|nop-again|sleep|limited|echo|bundle|message|queue|send-zero-copy|send-in-group <count>"
             + ", or read|read-again|read-fixed|read-pool <count> <file>")
 }
