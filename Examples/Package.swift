@@ -83,7 +83,7 @@ let package = Package(
             swiftSettings: strict),
         // Runs the programs as a person would.
         .testTarget(name: "ProgramTests", dependencies: ["Framing", "Support", uring, system], swiftSettings: strict),
-        .testTarget(name: "EventLoopTests", dependencies: ["EventLoop", "CEventLoop", uring, system], swiftSettings: strict),
+        .testTarget(name: "EventLoopTests", dependencies: ["EventLoop", "CEventLoop", "CProcess", uring, system], swiftSettings: strict),
     ],
     swiftLanguageModes: [.v6]
 )

@@ -62,13 +62,16 @@ public struct EventLoop: ~Copyable {
     ///   - backend: What it waits for descriptors with.
     ///   - rearming: When the kernel is told that a handler is to be called again.
     ///   - entries: How many handlers can be armed with one system call; there can be more.
-    ///   - options: How its ring is set up.
+    ///   - options: How its ring is set up; a full queue is submitted in any case.
     /// - Throws: What making the ring threw or, as an `Errno`, what belongs to it; `ENOSYS` if the kernel lacks what the backend needs.
     public init(
         backend: Backend = .polls(registeringFiles: false), rearming: Rearming = .lazy, entries: Int = 256,
         options: RingOptions = .recommended
     ) throws {
-        var ring = try Ring<Tag>(entries: entries, options: options)
+        var options = options
+        options.submitsWhenFull = true
+        // To close a descriptor takes two entries at once.
+        var ring = try Ring<Tag>(entries: entries == 1 ? 2 : entries, options: options)
         var registered: RegisteredFiles?
         var epoll: EpollSet?
         switch backend {
@@ -202,13 +205,10 @@ public struct EventLoop: ~Copyable {
     @inline(never)
     private mutating func prepareOthers() throws(Errno) {
         while !queues.pending.isEmpty {
+            // First, so that what there is no room for keeps its turn.
+            if ring.availableEntries == 0 { try ring.submit() }
             let place = queues.takePending(of: &sources)
-            do {
-                try prepare(place)
-            } catch {
-                enqueue(place)
-                throw error
-            }
+            try prepare(place)
             freeIfDone(place)
             if epoll == nil { try EventLoop.preparePolls(&sources, &queues, files, &ring) }
         }

@@ -105,7 +105,8 @@ extension Source {
     mutating func report(_ events: PollEvents) -> Next {
         found = relevant(events)
         if found.isEmpty { return queue() }
-        if isReady { return .nothing }
+        // A handler that is being called has the loop call others; it is armed again when it returns.
+        if isReady || handler == nil { return .nothing }
         isReady = true
         return .run
     }

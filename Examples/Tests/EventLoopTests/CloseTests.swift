@@ -126,6 +126,42 @@ import URing
         _ = consume pair.second
     }
 
+    @Test func s07ANumberThatMeansAnotherFileIsWatchedAnewForAllItsHandlers() throws {
+        var loop = try EventLoop(backend: .epoll)
+        let pair = try DescriptorPair.pipe()
+        let readEnd = UnownedDescriptor(pair.first.relinquish())
+        var calls = [0, 0]
+        loop.watch(readEnd, for: .input) { _, _, _ in calls[0] += 1 }
+        #expect(try loop.runReady() == 0)
+        let replacement = try TestPipe(containing: [1])
+        _ = try replacement.readEnd.fileDescriptor.duplicate(as: readEnd.fileDescriptor)
+        // Another handler is the occasion to look.
+        loop.watch(readEnd, for: .input) { _, _, _ in calls[1] += 1 }
+        for _ in 0..<4 { try loop.loopOnce() }
+        #expect(calls == [2, 2])
+        try loop.close(readEnd)
+        _ = consume pair.second
+    }
+
+    @Test func s07EventsOfAFileThatIsOpenElsewhereReachNobodyElse() throws {
+        var loop = try EventLoop(backend: .epoll)
+        let pair = try DescriptorPair.pipe()
+        let readEnd = UnownedDescriptor(pair.first.relinquish())
+        // The set has the file as long as this does, and nobody can take it out by the number.
+        let elsewhere = try readEnd.fileDescriptor.duplicate()
+        defer { try? elsewhere.close() }
+        let old = loop.watch(readEnd, for: .input) { _, _, _ in Issue.record("It was cancelled.") }
+        #expect(try loop.runReady() == 0)
+        try readEnd.fileDescriptor.close()
+        loop.cancel(old)
+        let pipe = try TestPipe()
+        loop.watch(pipe.readEnd, for: .input) { _, _, _ in Issue.record("Nothing can be read.") }
+        #expect(try loop.runReady() == 0)
+        try write([1], to: pair.second.unowned)
+        #expect(try loop.runReady() == 0)
+        _ = consume pair.second
+    }
+
     /// What makes the row necessary: a poll of a ring keeps its file.
     @Test func s07ARawCloseByOthersLeavesTheFileThatAPollWatches() throws {
         var loop = try EventLoop()
@@ -154,6 +190,22 @@ import URing
         #expect(readByte(from: pipe.readEnd) == 9)
         let hasWork = loop.hasWork
         #expect(!hasWork)
+    }
+
+    @Test(arguments: backends) func s08WhatACloseByNumberCancelsIsToldToItsHandler(_ backend: EventLoop.Backend) throws {
+        var loop = try EventLoop(backend: backend)
+        let pair = try DescriptorPair.pipe()
+        let (readEnd, writeEnd) = (UnownedDescriptor(pair.first.relinquish()), pair.second.unowned)
+        var outcome: Errno?
+        loop.perform(Read(readEnd, into: Buffer(byteCapacity: 1))) { _, completed in
+            if case .failure(let errno) = completed.result { outcome = errno }
+        }
+        #expect(try loop.runReady() == 0)
+        try loop.close(readEnd)
+        #expect(try loop.runReady() == 1)
+        #expect(outcome == .canceled)
+        #expect(isBroken(writeEnd))
+        _ = consume pair.second
     }
 
     @Test func s08WhatATypedCloseCancelsIsToldToItsHandler() throws {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import CEventLoop
+import CProcess
 import EventLoop
 import Foundation
 import SystemPackage
@@ -106,6 +107,71 @@ import URing
         #expect(log.entries == Array(1000..<1200) + even + odd)
     }
 
+    @Test func s01OneOfSeveralTimersAndImmediatesIsCancelled() throws {
+        var loop = try EventLoop()
+        let log = Log<Int>()
+        let timers = (0..<10).map { number in loop.schedule(at: .zero) { _ in log.append(number) } }
+        let immediates = (100..<300).map { number in loop.schedule { _ in log.append(number) } }
+        // Those that were called are forgotten at some time, and the others keep their names.
+        for _ in 0..<150 { try loop.loopOnce() }
+        for number in [100, 249, 260, 299] { loop.cancel(immediates[number - 100]) }
+        for number in [0, 4, 9] { loop.cancel(timers[number]) }
+        #expect(try loop.runReady() == 55)
+        #expect(log.entries == Array(100..<260) + Array(261..<299) + [1, 2, 3, 5, 6, 7, 8])
+    }
+
+    @Test func s01ARunEndsWhenNothingIsLeftThatCouldCallAHandler() throws {
+        var loop = try EventLoop()
+        let pipe = try TestPipe(containing: [1])
+        let log = Log<String>()
+        loop.schedule { _ in log.append("immediate") }
+        loop.schedule(after: .milliseconds(1)) { _ in log.append("timer") }
+        loop.perform(Timeout(after: .milliseconds(1))) { _, _ in log.append("operation") }
+        loop.watch(pipe.readEnd, for: .input) { loop, own, _ in
+            log.append("descriptor")
+            loop.cancel(own)
+        }
+        try loop.run()
+        #expect(Set(log.entries) == ["immediate", "timer", "operation", "descriptor"] && log.entries.count == 4)
+    }
+
+    /// With what is ready paused, the loop has nothing to do until the timer's time has come.
+    @Test(arguments: backends) func s01AWaitTakesNoProcessorTime(_ backend: EventLoop.Backend) throws {
+        var loop = try EventLoop(backend: backend)
+        let pipe = try TestPipe(containing: [1])
+        var calls = 0
+        let watch = loop.watch(pipe.readEnd, for: .input) { _, _, _ in calls += 1 }
+        try loop.loopOnce()
+        loop.change(watch, to: [])
+        var isOver = false
+        loop.schedule(after: .milliseconds(300)) { _ in isOver = true }
+        let before = try processorTime()
+        try loop.loopOnce()
+        #expect(try processorTime() - before < .milliseconds(100))
+        #expect(isOver && calls == 1)
+    }
+
+    @Test(arguments: backends) func s01AHandlerThatHasTheLoopCallOthersIsNotCalledByThat(_ backend: EventLoop.Backend) throws {
+        var loop = try EventLoop(backend: backend)
+        let (first, second) = (try Pipes.Pair(), try Pipes.Pair())
+        defer { withExtendedLifetime((first, second)) {} }
+        let log = Log<String>()
+        loop.watch(first.readEnd, for: .input) { loop, own, _ in
+            log.append("first begins")
+            // It wants to be called again, and what it is called for is still there.
+            loop.change(own, to: .input)
+            while log.entries.count < 8, (try? loop.loopOnce(waiting: false)) == true {}
+            log.append("first ends")
+        }
+        loop.watch(second.readEnd, for: .input) { _, _, _ in log.append("second \(readByte(from: second.readEnd) ?? 0)") }
+        try write([1], to: first.writeEnd)
+        try write([2, 3], to: second.writeEnd)
+        try loop.loopOnce()
+        #expect(log.entries == ["first begins", "second 2", "second 3", "first ends"])
+        try loop.loopOnce()
+        #expect(log.entries.suffix(2) == ["first begins", "first ends"])
+    }
+
     /// The shape of tevent's `test_event_context`: each event raises two signals, and one more was raised before.
     @Test(arguments: backends) func s01SignalsAreCountedOnceForEachEventAndOne(_ backend: EventLoop.Backend) throws {
         var loop = try EventLoop(backend: backend)
@@ -144,21 +210,62 @@ import URing
     }
 
     @Test func s01ASignalIsToldToAllLoopsAndRestored() throws {
-        var first = try EventLoop()
+        #expect(try !isHandled(SIGURG))
         var calls = Log<Int>()
         do {
-            var second = try EventLoop()
-            try first.onSignal(SIGURG) { _, count in calls.append(10 + count) }
-            try second.onSignal(SIGURG) { _, count in calls.append(20 + count) }
+            var first = try EventLoop()
+            do {
+                var second = try EventLoop()
+                try first.onSignal(SIGURG) { _, count in calls.append(10 + count) }
+                try second.onSignal(SIGURG) { _, count in calls.append(20 + count) }
+                raise(SIGURG)
+                raise(SIGURG)
+                #expect(try second.loopOnce())
+                #expect(try first.loopOnce())
+            }
+            #expect(calls.entries == [22, 12])
+            calls = Log<Int>()
             raise(SIGURG)
-            raise(SIGURG)
-            #expect(try second.loopOnce())
             #expect(try first.loopOnce())
+            #expect(calls.entries == [11])
         }
-        #expect(calls.entries == [22, 12])
-        calls = Log<Int>()
-        raise(SIGURG)
-        #expect(try first.loopOnce())
+        // The process does about it what it did before.
+        #expect(try !isHandled(SIGURG))
+    }
+
+    @Test func s01ASignalThatIsAlwaysThereKeepsNoOtherWaiting() throws {
+        var loop = try EventLoop()
+        let log = Log<Int32>()
+        for signal in [SIGUSR1, SIGUSR2] {
+            try loop.onSignal(signal) { _, _ in
+                log.append(signal)
+                raise(signal)
+            }
+        }
+        raise(SIGUSR1)
+        raise(SIGUSR2)
+        for _ in 0..<4 { try loop.loopOnce() }
+        #expect(log.entries == [SIGUSR1, SIGUSR2, SIGUSR1, SIGUSR2])
+    }
+
+    @Test func s01ASignalThatTheThreadBlocksIsHandled() throws {
+        let count = FutexWord()
+        Thread.detachNewThread {
+            _ = process_stop_descriptor()
+            if var loop = try? EventLoop(), (try? loop.onSignal(SIGTERM, { _, delivered in count.value = UInt32(delivered) })) != nil {
+                raise(SIGTERM)
+                _ = try? loop.loopOnce(waiting: false)
+            }
+            _ = count.wrappingAdd(100)
+            count.wake()
+        }
+        while count.value < 100 { _ = try? count.wait(while: count.value) }
+        #expect(count.value == 101)
+    }
+
+    @Test(arguments: [0, -1, 65, SIGKILL, SIGSTOP]) func s01ASignalThatCannotBeHandledIsRefused(_ signal: Int32) throws {
+        var loop = try EventLoop()
+        #expect(throws: Errno.invalidArgument) { try loop.onSignal(signal) { _, _ in } }
     }
 
     /// The shape of tevent's `fd_speed` tests.
@@ -203,6 +310,28 @@ import URing
         for count in 1...100 {
             try loop.loopOnce()
             #expect(calls == count)
+        }
+    }
+
+    @Test(arguments: backends) func s15AnEagerLoopTellsTheRingBeforeTheNextHandler(_ backend: EventLoop.Backend) throws {
+        for rearming in [EventLoop.Rearming.lazy, .eager] {
+            var loop = try EventLoop(backend: backend, rearming: rearming)
+            let pipes = [try Pipes.Pair(), try Pipes.Pair()]
+            defer { withExtendedLifetime(pipes) {} }
+            let log = Log<String>()
+            for pipe in pipes {
+                try write([1], to: pipe.writeEnd)
+                loop.watch(pipe.readEnd, for: .input) { loop, _, _ in
+                    log.append("called")
+                    let told = { () -> SubmissionDecision in
+                        log.append("told")
+                        return .withdraw
+                    }
+                    loop.perform(Nop(), beforeSubmission: told, then: { _, _ in })
+                }
+            }
+            for _ in 0..<2 { try loop.loopOnce() }
+            #expect(log.entries == (rearming == .eager ? ["called", "told", "called"] : ["called", "called"]))
         }
     }
 

@@ -48,6 +48,19 @@ func isBroken(_ descriptor: UnownedDescriptor) -> Bool {
     }
 }
 
+/// How long the present thread has had a processor, as proc(5) says.
+func processorTime() throws -> Duration {
+    let text = try String(contentsOfFile: "/proc/thread-self/schedstat", encoding: .utf8)
+    return .nanoseconds(try #require(text.split(separator: " ").first.flatMap { Int($0) }))
+}
+
+/// Whether the process has a handler for a signal, as proc(5) says.
+func isHandled(_ signal: Int32) throws -> Bool {
+    let text = try String(contentsOfFile: "/proc/self/status", encoding: .utf8)
+    let line = try #require(text.split(separator: "\n").first { $0.hasPrefix("SigCgt:") })
+    return try #require(UInt64(line.dropFirst(7).trimmingCharacters(in: .whitespaces), radix: 16)) & 1 << (signal - 1) != 0
+}
+
 extension EventLoop {
     /// Calls handlers until none is ready; how many.
     mutating func runReady() throws(Errno) -> Int {

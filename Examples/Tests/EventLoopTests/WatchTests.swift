@@ -85,6 +85,41 @@ import URing
         #expect(places.count == 1)
     }
 
+    @Test(arguments: backends) func theNameOfACancelledHandlerNamesNoneThatHasItsPlace(_ backend: EventLoop.Backend) throws {
+        var loop = try EventLoop(backend: backend)
+        let pipe = try TestPipe()
+        let readEnd = pipe.readEnd
+        let old = loop.watch(readEnd, for: .input) { _, _, _ in Issue.record("It was cancelled.") }
+        loop.cancel(old)
+        #expect(try loop.runReady() == 0)
+        var bytes: [UInt8?] = []
+        let new = loop.watch(readEnd, for: .input) { _, _, _ in bytes.append(readByte(from: readEnd)) }
+        let index = { (watch: Watch) in Mirror(reflecting: watch).descendant("index") as? UInt32 }
+        #expect(index(old) == index(new) && index(new) != nil && old != new)
+        loop.change(old, to: [])
+        loop.cancel(old)
+        #expect(loop.interests(of: old) == [] && loop.interests(of: new) == .input)
+        try write([1], to: pipe.writeEnd)
+        #expect(try loop.runReady() == 1)
+        #expect(bytes == [1])
+    }
+
+    /// What a loop with registered files promises, and one without does not.
+    @Test(arguments: backends) func aRegisteredFileIsOpenAsLongAsItHasAHandler(_ backend: EventLoop.Backend) throws {
+        var loop = try EventLoop(backend: backend)
+        let pair = try DescriptorPair.pipe()
+        let (readEnd, writeEnd) = (UnownedDescriptor(pair.first.relinquish()), pair.second.unowned)
+        // A paused handler: nothing in flight has the file.
+        let watch = loop.watch(readEnd, for: []) { _, _, _ in Issue.record("It is paused.") }
+        #expect(try loop.runReady() == 0)
+        try readEnd.fileDescriptor.close()
+        #expect(isBroken(writeEnd) == (backend != .polls(registeringFiles: true)))
+        loop.cancel(watch)
+        #expect(try loop.runReady() == 0)
+        #expect(isBroken(writeEnd))
+        _ = consume pair.second
+    }
+
     @Test(arguments: backends) func s05AChangeBeforeTheRingIsEnteredHolds(_ backend: EventLoop.Backend) throws {
         var loop = try EventLoop(backend: backend)
         let pair = try DescriptorPair.sockets()
