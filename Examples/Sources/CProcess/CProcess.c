@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
@@ -16,6 +17,44 @@ int process_stop_descriptor(void) {
     if (sigprocmask(SIG_BLOCK, &signals, NULL) < 0) return -errno;
     int descriptor = signalfd(-1, &signals, SFD_CLOEXEC);
     return descriptor < 0 ? -errno : descriptor;
+}
+
+enum { CHILD_COUNT = 64 };
+
+// Process identifiers, or zero.
+static _Atomic pid_t children[CHILD_COUNT];
+
+static void end_with_children(int signal_number) {
+    for (int index = 0; index < CHILD_COUNT; index += 1) {
+        pid_t child = atomic_load(&children[index]);
+        if (child > 0) kill(child, SIGTERM);
+    }
+    // It was set for one delivery: this is what the signal does to any other program, when the handler returns.
+    raise(signal_number);
+}
+
+int process_adopt(int child) {
+    struct sigaction action = { .sa_handler = end_with_children, .sa_flags = SA_RESETHAND };
+    sigemptyset(&action.sa_mask);
+    if (sigaction(SIGINT, &action, NULL) < 0 || sigaction(SIGTERM, &action, NULL) < 0) return -errno;
+    sigset_t signals;
+    sigemptyset(&signals);
+    sigaddset(&signals, SIGINT);
+    sigaddset(&signals, SIGTERM);
+    // Whoever started this process may have blocked them.
+    if (sigprocmask(SIG_UNBLOCK, &signals, NULL) < 0) return -errno;
+    for (int index = 0; index < CHILD_COUNT; index += 1) {
+        pid_t none = 0;
+        if (atomic_compare_exchange_strong(&children[index], &none, child)) return 0;
+    }
+    return -EAGAIN;
+}
+
+void process_release(int child) {
+    for (int index = 0; index < CHILD_COUNT; index += 1) {
+        pid_t present = child;
+        if (atomic_compare_exchange_strong(&children[index], &present, 0)) return;
+    }
 }
 
 void process_raise_file_limit(void) {

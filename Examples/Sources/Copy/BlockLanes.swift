@@ -11,9 +11,12 @@ import URing
 struct BlockLanes {
     let depth: Int
     let blockByteCount: Int
+    /// What can be read when the process is asked to end.
+    let stop: UnownedDescriptor
 
     /// What the operation of a lane is doing, and with which block.
     private enum Tag {
+        case stop
         case reading(block: UInt64)
         case writing(block: UInt64)
     }
@@ -24,7 +27,7 @@ struct BlockLanes {
         to destination: borrowing Descriptor, named destinationName: String,
         progress: (Int64) -> Void
     ) throws -> Int64 {
-        var ring = try Ring<Tag>(entries: depth)
+        var ring = try makeRing()
         var walk = Walk(blockByteCount: blockByteCount)
         var copied: Int64 = 0
         for _ in 0..<depth {
@@ -32,10 +35,12 @@ struct BlockLanes {
             try ring.prepare(Read(source, into: makeBuffer(), at: .offset(block)), tag: .reading(block: block))
         }
 
-        while ring.inFlightCount > 0 {
+        // Without a lane, the stop is all that is waited for.
+        while ring.inFlightCount > 1 {
             try ring.submit(waitingFor: 1)
             while let completion = ring.nextReadyCompletion() {
                 switch completion.tag {
+                case .stop: throw Failure("Stopped before the copy was complete.")
                 case .reading(let block):
                     var read = completion.take(Read<Buffer>.self)
                     let count = try read.result.get(whenDoing: sourceName)
@@ -72,34 +77,41 @@ struct BlockLanes {
 
     /// Reads a file and returns what identifies its contents.
     func digest(of file: borrowing Descriptor, named name: String) throws -> FileDigest {
-        var ring = try Ring<UInt64>(entries: depth)
+        var ring = try makeRing()
         var walk = Walk(blockByteCount: blockByteCount)
         var digest = FileDigest()
         for _ in 0..<depth {
             let block = walk.take()
-            try ring.prepare(Read(file, into: makeBuffer(), at: .offset(block)), tag: block)
+            try ring.prepare(Read(file, into: makeBuffer(), at: .offset(block)), tag: .reading(block: block))
         }
 
-        while ring.inFlightCount > 0 {
+        while ring.inFlightCount > 1 {
             try ring.submit(waitingFor: 1)
             while let completion = ring.nextReadyCompletion() {
-                let block = completion.tag
+                guard case .reading(let block) = completion.tag else { throw Failure("Stopped before the copy was verified.") }
                 var read = completion.take(Read<Buffer>.self)
                 let count = try read.result.get(whenDoing: name)
                 if count > 0 && read.operation.memory.freeCapacity > 0 {
                     read.operation.continueReading(block: block)
-                    try ring.prepare(read.operation, tag: block)
+                    try ring.prepare(read.operation, tag: .reading(block: block))
                     continue
                 }
                 if count == 0 { walk.end() }
                 if read.operation.memory.count > 0 { digest.add(read.operation.memory.span, at: block) }
                 if !walk.hasEnded {
                     let next = walk.take()
-                    try ring.prepare(Read(file, into: read.operation.memory, at: .offset(next)), tag: next)
+                    try ring.prepare(Read(file, into: read.operation.memory, at: .offset(next)), tag: .reading(block: next))
                 }
             }
         }
         return digest
+    }
+
+    /// Makes a ring that says when the process is asked to end.
+    private func makeRing() throws -> Ring<Tag> {
+        var ring = try Ring<Tag>(entries: depth + 1)
+        try ring.prepare(Poll(stop, for: .input), tag: .stop)
+        return ring
     }
 
     private func makeBuffer() -> Buffer {

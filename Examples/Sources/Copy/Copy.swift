@@ -14,7 +14,8 @@ struct Copy: ParsableCommand {
         abstract: "Copy a file through an io_uring, many blocks at a time, and verify the copy.",
         discussion: """
             When the copy is complete, both files are read once more and must agree in size and checksum. The destination must \
-            not exist, unless --overwrite is given.
+            not exist, unless --overwrite is given. Ctrl-C ends it; as after any failure, there is then no copy, unless it was to replace \
+            what was there.
             """)
 
     @Argument(help: "The file to copy.", completion: .file())
@@ -56,11 +57,14 @@ struct Copy: ParsableCommand {
         }
         do {
             let replaced = try ring.run(Statx(of: writer)).result.get(whenDoing: destination)
+            guard replaced.kind == .regular else { throw Failure("\(destination) is not a regular file.") }
             guard (replaced.device, replaced.inode) != (status.device, status.inode) else {
                 throw Failure("\(source) and \(destination) are the same file.")
             }
-            try copy(from: reader, to: writer, byteCount: status.byteCount, using: &ring)
-            if verify { try compare(reader, writer) }
+            // Opening a pipe waits for its other end, so up to here Ctrl-C ends the program as it does any other.
+            let lanes = BlockLanes(depth: depth, blockByteCount: blockByteCount, stop: try stopDescriptor())
+            try copy(from: reader, to: writer, byteCount: status.byteCount, in: lanes, using: &ring)
+            if verify { try compare(reader, writer, in: lanes) }
         } catch {
             // What could not be finished goes, unless it was there before.
             if !overwrite { _ = try ring.run(UnlinkAt(FilePath(destination))) }
@@ -69,7 +73,8 @@ struct Copy: ParsableCommand {
     }
 
     private func copy(
-        from reader: borrowing Descriptor, to writer: borrowing Descriptor, byteCount expected: UInt64, using ring: inout Ring<UInt8>
+        from reader: borrowing Descriptor, to writer: borrowing Descriptor, byteCount expected: UInt64, in lanes: BlockLanes,
+        using ring: inout Ring<UInt8>
     ) throws {
         let isTerminal = isatty(FileDescriptor.standardError.rawValue) == 1
         var line = ProgressLine(isShown: progress ?? isTerminal, isTerminal: isTerminal, byteCount: Int64(expected))
@@ -83,7 +88,7 @@ struct Copy: ParsableCommand {
         say("Copied \(byteCount) bytes in \(decimal(seconds, places: 2)) s, \(rate) MB/s.\n")
     }
 
-    private func compare(_ reader: borrowing Descriptor, _ writer: borrowing Descriptor) throws {
+    private func compare(_ reader: borrowing Descriptor, _ writer: borrowing Descriptor, in lanes: BlockLanes) throws {
         let original = try lanes.digest(of: reader, named: source)
         let copy = try lanes.digest(of: writer, named: destination)
         guard original == copy else {
@@ -91,6 +96,4 @@ struct Copy: ParsableCommand {
         }
         say("Verified: both files have \(copy).\n")
     }
-
-    private var lanes: BlockLanes { BlockLanes(depth: depth, blockByteCount: blockByteCount) }
 }

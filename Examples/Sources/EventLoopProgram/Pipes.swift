@@ -30,6 +30,10 @@ struct Pipes: ParsableCommand {
 
     func validate() throws {
         _ = try pipeCounts()
+        if engines.isEmpty {
+            let names = PipeEngine.allCases.map { "\"\($0.rawValue)\"" }.joined(separator: "; ")
+            throw ValidationError("--loop must be a part of one of these names: \(names).")
+        }
         try ValidationError.check(calls, in: 1...1_000_000_000, "--calls")
         try ValidationError.check(rounds, in: 1...1000, "--rounds")
     }
@@ -49,7 +53,7 @@ struct Pipes: ParsableCommand {
     }
 
     private func pipeCounts() throws -> [Int] {
-        try counts.split(separator: ",").map { text in
+        try counts.split(separator: ",", omittingEmptySubsequences: false).map { text in
             guard let count = Int(text), (1...500).contains(count) else {
                 throw ValidationError("--pipes must be numbers between 1 and 500, such as 1,8,64.")
             }
@@ -57,9 +61,12 @@ struct Pipes: ParsableCommand {
         }
     }
 
+    /// The loops that were asked for.
+    private var engines: [PipeEngine] { PipeEngine.allCases.filter { wanted.isEmpty || $0.rawValue.contains(wanted) } }
+
     /// Times of each engine that there is, round by round.
     private func measure(_ count: Int) throws -> [(engine: PipeEngine, times: [Double])] {
-        var measured = PipeEngine.allCases.filter { wanted.isEmpty || $0.rawValue.contains(wanted) }.map { (engine: $0, times: [Double]()) }
+        var measured = engines.map { (engine: $0, times: [Double]()) }
         for _ in 0..<rounds {
             for index in measured.indices {
                 let status = pipes_open(Int32(count))

@@ -43,7 +43,7 @@ struct Connections: ParsableCommand {
             }
         }
         var received = 0
-        while let event = try mainLoop.nextEvent() { received += Int(event.message.value) }
+        while let event = try mainLoop.nextEvent(whenDoing: "A connection failed") { received += Int(event.message.value) }
         let seconds = (.now - start) / .seconds(1)
         guard replies.count == received else { throw Failure("There were \(replies.count) replies, and \(received) arrived.") }
         say("\(connections) connections had \(received) replies, \(decimal(Double(received) / seconds, places: 0)) a second; ")

@@ -67,7 +67,7 @@ enum CopyMode {
                 context.attach(LinkedCopyProgram(from: reader, to: writer, byteCount: status.byteCount, blockByteCount: blockByteCount))
             }
         }
-        let blockCount = try mainLoop.onlyEvent().message.value
+        let blockCount = try mainLoop.onlyEvent(whenDoing: "Cannot copy \(source) to \(destination)").message.value
         return (blockCount, .now - start)
     }
 }

@@ -36,7 +36,7 @@ struct ForkJoin: ParsableCommand {
             context.attach(ForkJoinProgram(file: file, readCount: reads, byteCount: byteCount, joinCount: joins))
         }
         var total = 0
-        while let event = try mainLoop.nextEvent() { total += Int(event.message.value) }
+        while let event = try mainLoop.nextEvent(whenDoing: "Cannot read \(path)") { total += Int(event.message.value) }
         say("\(joins) joins of \(reads) reads got \(total) bytes; the main loop had \(mainLoop.eventCount) events.\n")
     }
 }

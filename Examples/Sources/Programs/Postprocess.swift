@@ -36,7 +36,7 @@ struct Postprocess: ParsableCommand {
         }
         var unknown = 0
         var sum: UInt32 = 0
-        while let event = try mainLoop.nextEvent() {
+        while let event = try mainLoop.nextEvent(whenDoing: "Cannot read \(path)") {
             if event.message.kind == RecordsProgram.escalated {
                 unknown += 1
                 try attempt("Cannot answer") { () throws(Errno) in try program.send(ProgramMessage(kind: RecordsProgram.skip)) }

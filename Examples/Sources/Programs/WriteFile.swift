@@ -38,7 +38,7 @@ struct WriteFile: ParsableCommand {
             let file = try openForWriting(path)
             context.attach(WriteFileProgram(file: file, byteCount: size, depth: depth, blockByteCount: blockByteCount))
         }
-        let blocks = try mainLoop.onlyEvent().message.value
+        let blocks = try mainLoop.onlyEvent(whenDoing: "Cannot write \(path)").message.value
         say("Wrote \(size) bytes in \(blocks) blocks; the main loop had 1 event.\n")
     }
 }
@@ -57,10 +57,19 @@ func openForReading(_ path: String) throws(Failure) -> Descriptor {
 }
 
 extension MainLoop {
+    /// Waits for what a program has to tell, as ``nextEvent()``; when an error number ends a program, that says what was being done.
+    mutating func nextEvent(whenDoing what: String) throws -> ProgramEvent? {
+        do {
+            return try nextEvent()
+        } catch let errno as Errno {
+            throw Failure("\(what): \(errno)")
+        }
+    }
+
     /// The only event of all programs, which have ended.
-    mutating func onlyEvent() throws -> ProgramEvent {
-        guard let event = try nextEvent() else { throw Failure("The program said nothing.") }
-        guard try nextEvent() == nil else { throw Failure("The program said more than once that it had ended.") }
+    mutating func onlyEvent(whenDoing what: String) throws -> ProgramEvent {
+        guard let event = try nextEvent(whenDoing: what) else { throw Failure("The program said nothing.") }
+        guard try nextEvent(whenDoing: what) == nil else { throw Failure("The program said more than once that it had ended.") }
         return event
     }
 }

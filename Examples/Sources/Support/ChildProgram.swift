@@ -1,8 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import CProcess
 import Foundation
+import SystemPackage
 
 /// Another process of the same program, whose output is read here.
+///
+/// What asks this process to end asks the other one first: Ctrl-C alone would not, as that is in a process group of its own.
 public final class ChildProgram {
     private let process = Process()
     private let pipe = Pipe()
@@ -13,7 +17,10 @@ public final class ChildProgram {
         process.arguments = arguments
         process.standardInput = FileHandle.nullDevice
         process.standardOutput = pipe
+        process.terminationHandler = { process_release($0.processIdentifier) }
         try process.run()
+        let status = process_adopt(process.processIdentifier)
+        guard status == 0 else { throw Failure("Cannot end another process with this one: \(Errno(rawValue: -status))") }
     }
 
     deinit {

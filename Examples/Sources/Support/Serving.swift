@@ -18,7 +18,7 @@ public func stopDescriptor() throws(Failure) -> UnownedDescriptor {
 
 /// Listens at an address, for connections that send what they have at once.
 public func listen(at ip: String, port: UInt16) throws -> Descriptor {
-    try listen(at: SocketAddress(ip: ip, port: port))
+    try listen(at: address(ip: ip, port: port, "--address"))
 }
 
 /// Listens at an address, for connections that send what they have at once.
@@ -57,6 +57,15 @@ public func usedTime() -> String {
     let time = process_used_time()
     let seconds = { (microseconds: Int64) in decimal(Double(microseconds) / 1e6, places: 2) }
     return "CPU time: \(seconds(time.user + time.system)) s, \(seconds(time.user)) s of it in user space."
+}
+
+/// The address that options say; an error names the option that is to be the IP address.
+public func address(ip: String, port: UInt16, _ option: String) throws(ValidationError) -> SocketAddress {
+    do {
+        return try SocketAddress(ip: ip, port: port)
+    } catch {
+        throw ValidationError("\(option) must be an IPv4 or IPv6 address, such as 127.0.0.1 or ::1.")
+    }
 }
 
 extension ValidationError {

@@ -31,7 +31,7 @@ struct ReceiveRecords: ParsableCommand {
 
     func run() throws {
         let stop = try stopDescriptor()
-        let wanted = try SocketAddress(ip: address, port: port)
+        let wanted = try Support.address(ip: address, port: port, "--address")
         let listener = try attempt("Cannot listen at \(wanted)") { () throws(Errno) in try Descriptor.listening(at: wanted) }
         let actual = try attempt("Cannot ask for the address") { () throws(Errno) in try listener.localAddress() }
         say("Listening at \(actual) for records of \(byteCount) bytes; Ctrl-C ends.\n")

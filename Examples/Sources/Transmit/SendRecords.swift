@@ -53,7 +53,7 @@ struct SendRecords: ParsableCommand {
     }
 
     func run() throws {
-        let receiver = try SocketAddress(ip: address, port: port)
+        let receiver = try Support.address(ip: address, port: port, "--address")
         var results = Way.allCases.map { Measurement(way: $0) }
         for _ in 0..<rounds {
             for index in results.indices {

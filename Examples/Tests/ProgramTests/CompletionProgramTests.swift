@@ -100,6 +100,21 @@ import Testing
         #expect(try directory.contents("copy") == pattern(100_000))
     }
 
+    @Test func whatGoesWrongInAProgramIsSaidWithTheFile() throws {
+        let directory = try TemporaryDirectory()
+        let file = try directory.file("file", pattern(1000))
+        for (arguments, sentence) in [
+            (["write-file", "/dev/full"], "Cannot write /dev/full: No space left on device"),
+            (["copy", file, "/dev/full"], "Cannot copy \(file) to /dev/full: No space left on device"),
+            (["copy", file, "/dev/full", "--linked"], "Cannot copy \(file) to /dev/full: No space left on device"),
+            (["fork-join", directory.url.path], "Cannot read \(directory.url.path): Is a directory"),
+        ] {
+            let outcome = try Program("programs", arguments).outcome()
+            #expect(outcome.status == 1)
+            #expect(outcome.errors == "Error: \(sentence)\n")
+        }
+    }
+
     @Test func aWrongNumberIsASentence() throws {
         let outcome = try run("programs", "ping-pong", "--rings", "3")
         #expect(outcome.status != 0)

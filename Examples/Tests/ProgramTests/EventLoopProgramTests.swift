@@ -40,5 +40,8 @@ import Testing
         let refused = try run("event-loop", "pipes", "--pipes", "1,x")
         #expect(refused.status != 0)
         #expect(refused.errors.contains("--pipes must be numbers between 1 and 500"))
+        let unknown = try run("event-loop", "pipes", "--loop", "Rust")
+        #expect(unknown.status != 0)
+        #expect(unknown.errors.contains("--loop must be a part of one of these names: \"C, poll\"; "))
     }
 }

@@ -29,12 +29,27 @@ import Testing
     func copyMakesAnIdenticalFile(byteCount: Int) throws {
         let directory = try TemporaryDirectory()
         let source = try directory.file("source", pattern(byteCount))
+        try FileManager.default.setAttributes([.posixPermissions: 0o700], ofItemAtPath: source)
         let outcome = try run("copy", source, directory.path("copy"), "--depth", "5", "--block", "4096", "--progress")
         #expect(outcome.status == 0)
         let isIdentical = try directory.contents("copy") == pattern(byteCount)
         #expect(isIdentical)
         #expect(String(decoding: outcome.output, as: UTF8.self).contains("Verified: both files have \(byteCount) bytes"))
         #expect(outcome.errors.contains("MB/s"))
+        #expect(try FileManager.default.attributesOfItem(atPath: directory.path("copy"))[.posixPermissions] as? Int == 0o700)
+    }
+
+    @Test func theChecksumOfACopyTellsBlocksThatChangedPlaces() throws {
+        let directory = try TemporaryDirectory()
+        let (first, second) = (pattern(4096), pattern(8192).suffix(4096))
+        var checksums: Set<Substring> = []
+        for (name, contents) in [("one", first + second), ("two", second + first)] {
+            let outcome = try run("copy", try directory.file(name, contents), directory.path("copy of \(name)"), "--block", "4096")
+            let verified = try #require(String(decoding: outcome.output, as: UTF8.self).split(separator: "\n").last)
+            #expect(verified.hasPrefix("Verified: both files have 8192 bytes with checksum "))
+            checksums.insert(verified)
+        }
+        #expect(checksums.count == 2)
     }
 
     @Test func copyLeavesAnExistingFileAloneUnlessToldToReplaceIt() throws {
@@ -62,6 +77,39 @@ import Testing
         #expect(outcome.status == 1)
         #expect(outcome.errors.contains("is not a regular file"))
         #expect(!FileManager.default.fileExists(atPath: directory.path("copy")))
+        let toDevice = try run("copy", try directory.file("source", pattern(100)), "/dev/null", "--overwrite")
+        #expect(toDevice.status == 1)
+        #expect(toDevice.errors.contains("/dev/null is not a regular file"))
+    }
+
+    // Reading this file twice gives two different numbers.
+    @Test func copyThatDiffersIsNoticedAndTakenAway() throws {
+        let directory = try TemporaryDirectory()
+        let arguments = ["/proc/sys/kernel/random/uuid", directory.path("copy")]
+        let outcome = try Program("copy", arguments).outcome()
+        #expect(outcome.status == 1)
+        #expect(outcome.errors.contains("is not a copy of /proc/sys/kernel/random/uuid: it has 37 bytes with checksum "))
+        #expect(!FileManager.default.fileExists(atPath: directory.path("copy")))
+        let unverified = try Program("copy", arguments + ["--no-verify"]).outcome()
+        #expect(unverified.status == 0)
+        #expect(try directory.contents("copy").count == 37)
+    }
+
+    @Test func ctrlCEndsACopyAndTakesItAway() throws {
+        let directory = try TemporaryDirectory()
+        let source = try directory.file("source", Data())
+        // Without blocks on the disk, and more than can be copied before the signal comes.
+        try FileHandle(forWritingTo: directory.url.appendingPathComponent("source")).truncate(atOffset: 1 << 36)
+        let program = try Program("copy", [source, directory.path("copy"), "--block", "4096", "--depth", "1"])
+        let deadline = ContinuousClock.now + .seconds(60)
+        while ((try? FileManager.default.attributesOfItem(atPath: directory.path("copy")))?[.size] as? Int ?? 0) == 0 {
+            try #require(.now < deadline)
+        }
+        program.terminate()
+        let outcome = try program.outcome()
+        #expect(outcome.status == 1)
+        #expect(outcome.errors == "Error: Stopped before the copy was complete.\n")
+        #expect(!FileManager.default.fileExists(atPath: directory.path("copy")))
     }
 
     @Test func filePipelinePutsALogAway() throws {
@@ -81,6 +129,16 @@ import Testing
                 """)
         #expect(try directory.contents("log.1") == Data("first\nsecond\nthe end\n".utf8))
         #expect(!FileManager.default.fileExists(atPath: log))
+    }
+
+    @Test func filePipelineWritesToTheEndOfALogThatItDoesNotReadToTheEnd() throws {
+        let directory = try TemporaryDirectory()
+        let log = try directory.file("log", Data("first\n".utf8) + pattern(10_000))
+        let outcome = try run("file-pipeline", log, directory.path("log.1"), "--line", "the end")
+        #expect(outcome.status == 0)
+        #expect(String(decoding: outcome.output, as: UTF8.self).contains("read: 4096 bytes; it begins with \"first\"\n"))
+        let isComplete = try directory.contents("log.1") == Data("first\n".utf8) + pattern(10_000) + Data("the end\n".utf8)
+        #expect(isComplete)
     }
 
     // The kernel opens a pipe for both directions without waiting, and reading from it waits until the time is up.

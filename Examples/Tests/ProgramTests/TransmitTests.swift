@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Foundation
+import Support
 import Testing
+import URing
 
 @Suite(.serialized) struct TransmitTests {
     /// Sends records, and expects that both ends are content.
@@ -50,6 +52,53 @@ import Testing
         #expect(outcome.status == 1 && outcome.errors.contains("Byte 100 of connection 0 is not as it was sent."))
     }
 
+    /// The bytes of a sender that does not know what records are; the number of the first, zero, is right.
+    @Test(arguments: [
+        (100, "Byte 8 of connection 0 is not as it was sent."), (8, "Connection 0 ended within a record."),
+    ]) func aReceiverNoticesWrongBytesAndMissingOnes(count: Int, sentence: String) throws {
+        let receiver = try Program("transmit", ["receive", "--size", "100"])
+        var ring = try Ring<UInt8>(entries: 1)
+        do {
+            let address = SocketAddress.ipv4Loopback(port: try #require(UInt16(try portNumber(in: receiver.firstLine()))))
+            let socket = try Descriptor.socket(.ipv4, .stream)
+            try ring.run(Connect(socket, to: address)).result.get()
+            #expect(try ring.run(Send(socket, from: Buffer(copying: [UInt8](repeating: 0, count: count)))).result.get() == count)
+        }
+        let outcome = try receiver.outcome()
+        #expect(outcome.status == 1)
+        #expect(outcome.errors == "Error: \(sentence)\n")
+    }
+
+    @Test func aSenderNoticesAReceiverThatCountsOtherwise() throws {
+        var ring = try Ring<UInt8>(entries: 1)
+        let listener = try Descriptor.listening(at: .ipv4Loopback(port: 0))
+        let port = try portNumber(in: "\(listener.localAddress())")
+        let sender = try Program("transmit", ["send", "--port", port, "--connections", "1", "--records", "1", "--rounds", "1"])
+        let connection = try ring.run(Accept(listener)).result.get().descriptor
+        while try ring.run(Receive(connection, into: Buffer(byteCapacity: 4096))).result.get() > 0 {}
+        #expect(try ring.run(Send(connection, from: Buffer(copying: [2, 0, 0, 0, 0, 0, 0, 0]))).result.get() == 8)
+        let outcome = try sender.outcome()
+        #expect(outcome.status == 1)
+        #expect(outcome.errors == "Error: The receiver did not verify the 1 records of connection 0.\n")
+    }
+
+    @Test func theReceiversEndWithTheProgramThatComparesSizes() throws {
+        let program = try Program("transmit", ["sizes", "--mebibytes", "1000000"])
+        // The line is there before the first receiver is.
+        _ = try program.firstLine()
+        let children = "/proc/\(program.identifier)/task/\(program.identifier)/children"
+        let deadline = ContinuousClock.now + .seconds(60)
+        var child: Substring?
+        while child == nil {
+            try #require(.now < deadline)
+            child = try String(contentsOfFile: children, encoding: .utf8).split(separator: " ").first
+        }
+        program.terminate()
+        // The receiver has the same standard error, so that ends with both of them.
+        let outcome = try program.outcome()
+        #expect(outcome.status == SIGTERM && outcome.errors == "")
+    }
+
     @Test func comparesSizesAndSaysWhatWasCopied() throws {
         let outcome = try run("transmit", "sizes", "--size", "1400", "16384", "--mebibytes", "2", "--rounds", "1")
         #expect(outcome.status == 0 && outcome.errors == "")
@@ -62,5 +111,13 @@ import Testing
         let sender = try run("transmit", "send", "--port", "1")
         #expect(sender.status == 1)
         #expect(sender.errors.contains("Cannot connect to 127.0.0.1:1"))
+    }
+
+    @Test func anAddressThatIsNoneIsNamed() throws {
+        for arguments in [["receive"], ["send", "--port", "1"]] {
+            let outcome = try Program("transmit", arguments + ["--address", "nonsense"]).outcome()
+            #expect(outcome.status != 0)
+            #expect(outcome.errors.contains("--address must be an IPv4 or IPv6 address, such as 127.0.0.1 or ::1."))
+        }
     }
 }

@@ -9,6 +9,12 @@
 /// To be called before the first thread starts: threads inherit what is blocked.
 int process_stop_descriptor(void);
 
+/// Has SIGINT and SIGTERM end a process that this one has started, before they end this one; 0 or a negated error number.
+///
+/// Each call wants one of `process_release`, before the process identifier can be another process's.
+int process_adopt(int child);
+void process_release(int child);
+
 /// Lets the process have as many open files as it may allow itself.
 void process_raise_file_limit(void);
 
