@@ -400,6 +400,20 @@ import URing
         #expect(replies.count == 1000)
     }
 
+    @Test func s1_12_aReplyThatIsNotTheRequestIsAnError() throws {
+        var mainLoop = try MainLoop()
+        let address = try mainLoop.start { context in
+            let listener = try Descriptor.listening(at: .ipv4Loopback(port: 0))
+            let address = try listener.localAddress()
+            context.attach(WrongReplyProgram(listener: listener))
+            return address
+        }
+        try mainLoop.start { context in
+            context.attach(RequestingProgram(address: address, requestCount: 1, byteCount: 100))
+        }
+        #expect(throws: ReplyError.self) { try mainLoop.allEvents() }
+    }
+
     @Test(arguments: [0, 1, 4096, 4097, 100_001]) func s1_14_copiesAreIdentical(byteCount: Int) throws {
         let source = try TemporaryFile(pattern(byteCount))
         for depth in [0, 1, 8] {
@@ -419,6 +433,33 @@ import URing
             #expect(try mainLoop.allEvents() == [copied])
             let isIdentical = try destination.contents == source.contents
             #expect(isIdentical)
+        }
+    }
+}
+
+/// Answers one request of a hundred bytes, with one of them changed.
+private final class WrongReplyProgram: CompletionProgram {
+    private let listener: Descriptor
+
+    init(listener: consuming Descriptor) {
+        self.listener = listener
+    }
+
+    func start(in context: inout ProgramContext) throws {
+        try context.prepare(Accept<Descriptor>(listener))
+    }
+
+    func completed(_ completion: consuming ProgramCompletion, in context: inout ProgramContext) throws {
+        if completion.is(Accept<Descriptor>.self) {
+            let connection = try completion.take(Accept<Descriptor>.self).result.get().descriptor
+            try context.prepare(Receive(connection, into: Buffer(byteCapacity: 100), flags: .waitAll))
+        } else if completion.is(Receive<Buffer>.self) {
+            let receive = completion.take(Receive<Buffer>.self)
+            var bytes = receive.operation.memory.copyBytes()
+            bytes[99] ^= 1
+            try context.prepare(Send(receive.operation.file, from: Buffer(copying: bytes), flags: .waitAll))
+        } else {
+            context.finish()
         }
     }
 }

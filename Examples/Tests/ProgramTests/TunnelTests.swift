@@ -32,10 +32,11 @@ import URing
         }
 
         /// Sends records over TCP through it, in three ways, and expects that each byte arrives.
-        func expectStream(records: Int) throws {
+        func expectStream(records: Int, connections: Int = 2) throws {
             let receiver = try Program("transmit", ["receive", "--address", "10.9.0.1"], inNetworkOf: called)
             let arguments = ["send", "--address", "10.9.0.1", "--port", try portNumber(in: receiver.firstLine())]
-            let sender = try Program("transmit", arguments + ["--records", String(records), "--rounds", "1"], inNetworkOf: caller)
+            let counts = ["--records", String(records), "--rounds", "1", "--connections", String(connections)]
+            let sender = try Program("transmit", arguments + counts, inNetworkOf: caller)
             #expect(try sender.outcome().status == 0)
             receiver.terminate()
             let output = String(decoding: try receiver.outcome().output, as: UTF8.self)
@@ -80,6 +81,9 @@ import URing
                 try Self.number(/To the peer: (\d+) packets/, in: report), try Self.number(/From the peer: (\d+) packets/, in: report)
             )
             #expect(sent >= 100 && received >= 100)
+            // An echo has 56 bytes besides its two headers.
+            #expect(try Self.number(/To the peer: \d+ packets, (\d+) bytes/, in: report) >= 100 * 84)
+            #expect(try Self.number(/From the peer: \d+ packets, (\d+) bytes/, in: report) >= 100 * 84)
         }
     }
 
@@ -93,7 +97,10 @@ import URing
         try tunnel.expectStream(records: 200)
         // Two that end by themselves and two that may wait for ever.
         if options.contains("--workers") { #expect(try Self.workerCount(tunnel.called) <= 4) }
-        for report in try tunnel.end() { #expect(try Self.number(/From the peer: (\d+) packets/, in: report) >= 100) }
+        let reports = try tunnel.end()
+        for report in reports { #expect(try Self.number(/From the peer: (\d+) packets/, in: report) >= 100) }
+        // A packet wakes all reads, and only one of them has it; that is counted, and the others read again.
+        if options.contains("256") { #expect(try reports.map { try Self.number(/Found nothing: (\d+) times/, in: $0) }.reduce(0, +) > 0) }
     }
 
     @Test(arguments: ["epoll", "liburing"]) func theLoopsToCompareWithLoseNothing(engine: String) throws {
@@ -110,6 +117,62 @@ import URing
         let reports = try tunnel.end()
         for report in reports { #expect(report.contains("Not given back: 0 buffers.")) }
         #expect(try reports.map { try Self.number(/No buffer: (\d+) times/, in: $0) }.reduce(0, +) > 0)
+    }
+
+    @Test func sixtyFourMebibytesTakeOneSystemCallForFivePackets() throws {
+        let tunnel = try Tunnel([])
+        try tunnel.expectStream(records: 16_000, connections: 16)
+        for report in try tunnel.end() {
+            let calls = try Self.number(/System calls: (\d+),/, in: report)
+            let packets =
+                try Self.number(/To the peer: (\d+) packets/, in: report) + Self.number(/From the peer: (\d+) packets/, in: report)
+            #expect(packets > 48_000)
+            #expect(5 * calls <= packets)
+            #expect(report.contains("Found nothing: 0 times."))
+        }
+    }
+
+    @Test func anEndWhosePeerIsGoneGoesOnAndCountsWhatItCannotPassOn() throws {
+        let tunnel = try Tunnel([])
+        try tunnel.expectEchoes(1)
+        tunnel.called.terminate()
+        #expect(try tunnel.called.outcome().status == 0)
+        let ping = try Program("tunnel", ["ping", "10.9.0.1", "--count", "100", "--patience", "200"], inNetworkOf: tunnel.caller).outcome()
+        #expect(ping.status == 1)
+        #expect(String(decoding: ping.output, as: UTF8.self).contains("Sent: 3. Lost: 3."))
+        tunnel.caller.terminate()
+        let outcome = try tunnel.caller.outcome()
+        #expect(outcome.status == 0 && outcome.errors == "")
+    }
+
+    @Test(arguments: ["multishot", "slots", "epoll", "liburing"]) func whatTheDeviceRefusesIsCounted(engine: String) throws {
+        try Self.requireRoot()
+        let called = try Program("tunnel", ["run", "--isolate", "--engine", engine])
+        let address = SocketAddress.ipv4Loopback(port: try #require(UInt16(try portNumber(in: called.firstLine()))))
+        let socket = try UDPSocket()
+        // The greeting, and then what is no IP packet.
+        for bytes in [[]] + Array(repeating: [UInt8](repeating: 0, count: 100), count: 5) { try socket.send(bytes, to: address) }
+        // An echo request of 10.9.0.2; with its answer all before it was dealt with.
+        let request =
+            withSum([0x45, 0, 0, 28, 0, 0, 0, 0, 64, 1, 0, 0, 10, 9, 0, 2, 10, 9, 0, 1], at: 10) + withSum([8, 0, 0, 0, 0, 1, 0, 1], at: 2)
+        try socket.send(request, to: address)
+        // A new device has something to say itself, which is longer.
+        while try socket.receive().bytes.count != request.count {}
+        called.terminate()
+        let outcome = try called.outcome()
+        #expect(outcome.status == 0 && outcome.errors == "")
+        let report = String(decoding: outcome.output, as: UTF8.self)
+        #expect(report.contains("Not passed on: 5 packets."))
+        #expect(report.contains("From the peer: 1 packets, 28 bytes.\n"))
+    }
+
+    /// A header with the Internet's checksum of it at a place.
+    private func withSum(_ header: [UInt8], at place: Int) -> [UInt8] {
+        var sum = stride(from: 0, to: header.count, by: 2).reduce(0) { $0 + Int(header[$1]) << 8 + Int(header[$1 + 1]) }
+        while sum > 0xffff { sum = sum >> 16 + sum & 0xffff }
+        var header = header
+        (header[place], header[place + 1]) = (UInt8(~sum >> 8 & 0xff), UInt8(~sum & 0xff))
+        return header
     }
 
     @Test func thePollingThreadSleepsWhenNothingIsToDo() throws {
