@@ -101,6 +101,8 @@ import URing
         for report in reports { #expect(try Self.number(/From the peer: (\d+) packets/, in: report) >= 100) }
         // A packet wakes all reads, and only one of them has it; that is counted, and the others read again.
         if options.contains("256") { #expect(try reports.map { try Self.number(/Found nothing: (\d+) times/, in: $0) }.reduce(0, +) > 0) }
+        // A read that blocks does so in a thread of its own until there is something.
+        if options.contains("--blocking") { #expect(reports.allSatisfy { $0.contains("Found nothing: 0 times.") }) }
     }
 
     @Test(arguments: ["epoll", "liburing"]) func theLoopsToCompareWithLoseNothing(engine: String) throws {
