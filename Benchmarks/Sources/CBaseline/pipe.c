@@ -43,7 +43,8 @@ int baseline_pipe_epoll_set(const baseline_pipes *pipes) {
     return epoll;
 }
 
-// A completion's user data, result and flags, taken out of the queue; submits and waits when there is none.
+// A completion's user data, result and flags, taken out of the queue; submits when there is none, and waits only if nothing of that is
+// complete at once.
 typedef struct taken {
     uint64_t user_data;
     int result;
@@ -53,9 +54,9 @@ typedef struct taken {
 static inline int take(struct io_uring *ring, taken *taken) {
     struct io_uring_cqe *cqe;
     if (io_uring_peek_cqe(ring, &cqe) != 0) {
-        int status = io_uring_submit_and_wait(ring, 1);
+        int status = io_uring_submit(ring);
         if (status < 0) return status;
-        status = io_uring_peek_cqe(ring, &cqe);
+        status = io_uring_wait_cqe(ring, &cqe);
         if (status < 0) return status;
     }
     taken->user_data = cqe->user_data;

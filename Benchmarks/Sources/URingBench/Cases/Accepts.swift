@@ -47,7 +47,7 @@ extension Case {
                 var accepted = 0
                 while accepted < wanted {
                     try ring.submit(waitingFor: wanted - accepted)
-                    while let completion = ring.nextCompletion() {
+                    while let completion = ring.nextReadyCompletion() {
                         switch completion.event(AcceptMultishot<Descriptor>.self) {
                         case .more(let result):
                             try result.get().close()

@@ -52,7 +52,7 @@ extension Case {
             var sent = 0
             while sent < requests {
                 try ring.submit(waitingFor: 1)
-                while let completion = ring.nextCompletion() {
+                while let completion = ring.nextReadyCompletion() {
                     switch completion.tag {
                     case .receive(let connection):
                         switch completion.event(ReceiveMultishot.self) {

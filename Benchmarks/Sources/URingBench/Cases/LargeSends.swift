@@ -35,14 +35,15 @@ extension Case {
                 operation.memory.stamp(number)
                 try ring.prepare(operation, tag: 0)
                 try ring.submit(waitingFor: 1)
-                guard let sent = ring.nextCompletion(), case .more(let result) = sent.event(SendZeroCopy<Buffer>.self) else {
+                guard let sent = ring.nextReadyCompletion(), case .more(let result) = sent.event(SendZeroCopy<Buffer>.self) else {
                     throw Failure("A send has no result of its own.")
                 }
                 if try result.get() != byteCount { throw Failure("A send is incomplete.") }
                 // SAFETY: the memory has room for a message.
                 try check(unsafe baseline_receive_large(receiver.rawValue, memory.baseAddress, byteCount, number), "receive")
                 try ring.submit(waitingFor: 1)
-                guard let notified = ring.nextCompletion(), case .finished(let completed) = notified.event(SendZeroCopy<Buffer>.self) else {
+                guard let notified = ring.nextReadyCompletion(), case .finished(let completed) = notified.event(SendZeroCopy<Buffer>.self)
+                else {
                     throw Failure("A send has no notification.")
                 }
                 if completed.operation.usage == .copied { copied += 1 }
@@ -61,7 +62,7 @@ extension Case {
                 operation.memory.stamp(number)
                 try ring.prepare(operation, tag: 0)
                 try ring.submit(waitingFor: 1)
-                guard let completion = ring.nextCompletion() else { throw Failure("A send has no completion.") }
+                guard let completion = ring.nextReadyCompletion() else { throw Failure("A send has no completion.") }
                 let completed = completion.take(Send<Buffer>.self)
                 if try completed.result.get() != byteCount { throw Failure("A send is incomplete.") }
                 next = .some(completed.operation)

@@ -39,7 +39,7 @@ extension Case {
             }
             try ring.submit(waitingFor: 2 * wanted)
             var seen = 0
-            while let completion = ring.nextCompletion() {
+            while let completion = ring.nextReadyCompletion() {
                 let completed = completion.take(Nop.self)
                 if completed.timedOut { throw Failure("An operation timed out.") }
                 _ = try completed.result.get()

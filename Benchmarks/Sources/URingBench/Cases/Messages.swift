@@ -90,7 +90,7 @@ private struct MessageEnd: ~Copyable {
         var left = sentCount + 1
         while left > 0 {
             try ring.submit(waitingFor: left)
-            while left > 0, let completion = ring.nextCompletion() {
+            while left > 0, let completion = ring.nextReadyCompletion() {
                 left -= 1
                 switch completion.tag {
                 case .sent: try completion.take(SendRingMessage.self).result.get()
@@ -112,7 +112,7 @@ private struct MessageEnd: ~Copyable {
         }
         try send(2 * UInt64(count) - 1, to: other)
         try ring.submit(waitingFor: 1)
-        try ring.nextCompletion()?.take(SendRingMessage.self).result.get()
+        try ring.nextReadyCompletion()?.take(SendRingMessage.self).result.get()
     }
 }
 

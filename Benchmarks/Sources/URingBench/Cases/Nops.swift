@@ -33,7 +33,7 @@ extension Case {
             try ring.submit(waitingFor: wanted)
             var tags: UInt64 = 0
             var seen = 0
-            while let completion = ring.nextCompletion() {
+            while let completion = ring.nextReadyCompletion() {
                 tags &+= completion.tag
                 seen &+= 1
                 _ = try completion.take(Nop.self).result.get()
@@ -58,7 +58,7 @@ extension Case {
             try ring.submit(waitingFor: wanted)
             var tags: UInt64 = 0
             var seen = 0
-            while let completion = ring.nextCompletion() {
+            while let completion = ring.nextReadyCompletion() {
                 let tag = completion.tag
                 tags &+= tag
                 seen &+= 1

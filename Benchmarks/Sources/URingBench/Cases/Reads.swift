@@ -57,7 +57,7 @@ extension Case {
         var done = 0
         while done < operations {
             try ring.submit(waitingFor: issued - done)
-            while let completion = ring.nextCompletion() {
+            while let completion = ring.nextReadyCompletion() {
                 let completed = completion.take(Read<Memory>.self)
                 let byteCount = try completed.result.get()
                 var operation = completed.operation
@@ -84,7 +84,7 @@ extension Case {
         var done = 0
         while done < operations {
             try ring.submit(waitingFor: issued - done)
-            while let completion = ring.nextCompletion() {
+            while let completion = ring.nextReadyCompletion() {
                 done += 1
                 if issued < operations {
                     let next = BlockFile.position(ofOperation: issued)

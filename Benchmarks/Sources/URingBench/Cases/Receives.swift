@@ -43,7 +43,7 @@ extension Case {
                 let end = done + wanted
                 while done < end {
                     try ring.submit(waitingFor: end - done)
-                    while let completion = ring.nextCompletion() {
+                    while let completion = ring.nextReadyCompletion() {
                         switch completion.event(ReceiveMultishot.self) {
                         case .more(let result):
                             try expect(result.get(), number: done)

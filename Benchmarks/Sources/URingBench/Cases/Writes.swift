@@ -36,7 +36,7 @@ extension Case {
         var done = 0
         while done < operations {
             try ring.submit(waitingFor: issued - done)
-            while let completion = ring.nextCompletion() {
+            while let completion = ring.nextReadyCompletion() {
                 let completed = completion.take(Write<Buffer>.self)
                 if try completed.result.get() != BlockFile.byteCount { throw Failure("A write is incomplete.") }
                 done += 1
