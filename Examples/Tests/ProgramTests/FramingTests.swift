@@ -73,6 +73,8 @@ import URing
     @Test func anAnswerOfNothingIsNone() {
         let result = answers(to: RequestClient.request(payload: [1], answerByteCount: 0), inPiecesOf: 9)
         #expect(result.isUnderstood && result.answers.isEmpty)
+        let several = [3, 0, 0, 2].flatMap { RequestClient.request(payload: [1], answerByteCount: $0) }
+        for size in [1, 9, several.count] { #expect(answers(to: several, inPiecesOf: size).answers.count == 5) }
     }
 
     @Test("S3-14: timers come due at their tick, however far ahead it is")

@@ -71,6 +71,42 @@ final class Program {
         }
     }
 
+    /// How many completions the threads behind the first wait for that sleep in their rings.
+    func awaitedCompletionCounts() throws -> [Int] {
+        let tasks = URL(fileURLWithPath: "/proc/\(identifier)/task")
+        return try otherThreads().compactMap { thread in
+            // The number of the call that a thread is in, and its arguments: proc(5). The third of io_uring_enter(2) is the count.
+            let words = try? String(contentsOf: tasks.appendingPathComponent("\(thread)/syscall"), encoding: .utf8).split(separator: " ")
+            guard let words, words.count > 3, words[0] == "426" else { return nil }
+            return Int(words[3].dropFirst(2), radix: 16)
+        }
+    }
+
+    /// Has all threads share a processor, and those behind the first have it only when the first has nothing to do.
+    func favourFirstThread() throws {
+        try runTool("taskset", "--all-tasks", "--cpu-list", "--pid", "0", "\(identifier)")
+        for thread in try otherThreads() { try runTool("chrt", "--idle", "--pid", "0", thread) }
+    }
+
+    /// Has all threads be equal again.
+    func treatThreadsAlike() throws {
+        for thread in try otherThreads() { try runTool("chrt", "--other", "--pid", "0", thread) }
+    }
+
+    private func otherThreads() throws -> [String] {
+        try FileManager.default.contentsOfDirectory(atPath: "/proc/\(identifier)/task").filter { $0 != "\(identifier)" }
+    }
+
+    private func runTool(_ name: String, _ arguments: String...) throws {
+        let tool = Process()
+        tool.executableURL = URL(fileURLWithPath: "/usr/bin/\(name)")
+        tool.arguments = arguments
+        tool.standardOutput = FileHandle.nullDevice
+        try tool.run()
+        tool.waitUntilExit()
+        guard tool.terminationStatus == 0 else { throw CocoaError(.featureUnsupported) }
+    }
+
     /// Stops the program where it is, and returns when it stands still.
     func suspend() throws {
         guard process.suspend() else { throw CocoaError(.featureUnsupported) }

@@ -11,9 +11,10 @@ struct RequestClient: ~Copyable {
     private var ring: Ring<UInt8>
     private let socket: Descriptor
 
-    init(port: String) throws {
+    init(port: String, receiveBufferByteCount: Int32? = nil) throws {
         var ring = try Ring<UInt8>(entries: 2)
         let socket = try Descriptor.socket(.ipv4, .stream)
+        if let receiveBufferByteCount { try socket.setOption(.receiveBufferSize, to: receiveBufferByteCount) }
         try ring.run(Connect(socket, to: .ipv4Loopback(port: #require(UInt16(port))))).result.get()
         self.ring = ring
         self.socket = socket
@@ -34,6 +35,23 @@ struct RequestClient: ~Copyable {
         let completed = try ring.run(Send(socket, from: Buffer(copying: bytes), flags: .doNotWait))
         guard case .success(bytes.count) = completed.result else { return false }
         return true
+    }
+
+    /// Sends bytes, and waits for the server to take them; false if it has not taken all when a second is over, or the connection has failed.
+    mutating func push(_ bytes: [UInt8]) throws -> Bool {
+        let token = try ring.prepare(
+            Send(socket, from: Buffer(copying: bytes), flags: .waitAll), tag: 0, timeout: .after(.seconds(1)))
+        while true {
+            try ring.submit(waitingFor: 1)
+            guard let completion = ring.nextCompletion() else { continue }
+            guard case .success(bytes.count) = completion.take(token).result else { return false }
+            return true
+        }
+    }
+
+    /// Tells the server that there is nothing more to come.
+    mutating func endSending() throws {
+        try ring.run(Shutdown(socket, .sending)).result.get()
     }
 
     /// Receives at least one byte, or none at the end of the stream; nil if the connection was reset.
