@@ -27,8 +27,17 @@ struct Document: ParsableCommand {
     @Option(help: ArgumentHelp("How often each engine runs.", valueName: "count"))
     var rounds = 7
 
+    @Option(
+        help: ArgumentHelp(
+            """
+            How much of a case's operations each run has, in percent. Many short rounds tell more than a few long ones where the \
+            processor's speed changes all the time.
+            """, valueName: "percent"))
+    var portion = 100
+
     func validate() throws {
         try ValidationError.check(rounds, in: 1...1000, "--rounds")
+        try ValidationError.check(portion, in: 1...100, "--portion")
         guard path.hasSuffix(".md") else { throw ValidationError("The document's name has to end in .md.") }
     }
 
@@ -41,7 +50,7 @@ struct Document: ParsableCommand {
         var measurements: [(Case, Measurement)] = []
         for one in chosen {
             complain("\(one.name)\n")
-            measurements.append((one, try Measurement(of: one.engines, rounds: rounds, operations: one.operations)))
+            measurements.append((one, try Measurement(of: one.engines, rounds: rounds, operations: max(1, one.operations * portion / 100))))
         }
         machine.notesEnd()
 
@@ -50,7 +59,7 @@ struct Document: ParsableCommand {
         let tables = measurements.map { "### \($0.name)\n\n\($0.summary).\n\n\($1.markdown)" }
         let text = """
             \(parts.before)\(Markers.begin)
-            \(machine.description) Each engine ran \(rounds) times.
+            \(machine.description) Each engine ran \(rounds) times, \(portion) % of a case's operations each time.
 
             ![Speed and processor time of URing as multiples of C's](\(plotName))
 
