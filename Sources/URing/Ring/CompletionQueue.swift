@@ -58,7 +58,8 @@ struct CompletionQueue: BitwiseCopyable {
     func peek() -> QueuedCompletion? {
         let head = head
         guard unsafe curing_load_acquire_u32(tail) != head else { return nil }
-        // SAFETY: the entry is before the tail, and its place stays ours until the head passes it.
+        // SAFETY: the entry is before the tail, and its place stays ours until the head passes it. The user data is followed by the result and
+        // the flags, which are one word with the flags above where numbers begin with their lowest byte, as on all machines that Swift has Linux for.
         let place = unsafe UnsafeMutableRawPointer(entries) + Int(truncatingIfNeeded: head & mask) &* stride
         return unsafe place.load(as: QueuedCompletion.self)
     }
