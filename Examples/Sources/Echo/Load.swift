@@ -53,7 +53,8 @@ struct Load: ParsableCommand {
 
     func run() throws {
         var client = try LoadClient(
-            server: SocketAddress(ip: address, port: port), connectionCount: connections, requestCount: requests, byteCount: byteCount,
+            server: Support.address(ip: address, port: port, "--address"), connectionCount: connections,
+            requestCount: requests, byteCount: byteCount,
             duration: .seconds(seconds), patience: .seconds(patience))
         try client.connect()
         let usedBefore = try serverPid.map { try processorTime(of: $0) }

@@ -54,7 +54,7 @@ struct Load: ParsableCommand {
     func run() throws {
         raiseFileLimit()
         let plan = LoadPlan(shape, requestCount: requests, idleCount: idle, varies: vary, untilClosed: untilClosed)
-        var client = try LoadClient(server: SocketAddress(ip: address, port: port), plan, patience: .seconds(patience))
+        var client = try LoadClient(server: Support.address(ip: address, port: port, "--address"), plan, patience: .seconds(patience))
         try client.connect()
         let usedBefore = try serverPid.map { try processorTime(of: $0) }
         var result = try client.run()

@@ -30,7 +30,7 @@ struct Ping: ParsableCommand {
     }
 
     func run() throws {
-        let peer = try SocketAddress(ip: address, port: 0)
+        let peer = try Support.address(ip: address, port: 0, "The address")
         guard peer.isIPv4 else { throw Failure("The address must be an IPv4 address.") }
         let socket = try attempt("Cannot have a raw socket, which needs CAP_NET_RAW") { () throws(Errno) in
             try Descriptor.socket(.ipv4, .raw, protocol: SocketProtocol(rawValue: 1))

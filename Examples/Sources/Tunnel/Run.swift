@@ -77,8 +77,8 @@ struct Run: ParsableCommand {
     func run() throws {
         let stop = try stopDescriptor()
         let (own, other) = (try insideAddress(inside, "--inside"), try insideAddress(insidePeer, "--inside-peer"))
-        let peer = try peerPort.map { try SocketAddress(ip: peerAddress, port: $0) }
-        let outside = try Outside(transport, at: SocketAddress(ip: address, port: port), peer: peer)
+        let peer = try peerPort.map { try Support.address(ip: peerAddress, port: $0, "--peer") }
+        let outside = try Outside(transport, at: Support.address(ip: address, port: port, "--address"), peer: peer)
         if isolate { try Device.enterNewNetwork() }
         let device = try Device(own: own, peer: other, packetByteCount: mtu, isBlocking: tuning.blocking)
         let meeting = peer.map { "to \($0)" } ?? "for who calls"
@@ -113,7 +113,7 @@ struct Run: ParsableCommand {
     }
 
     private func insideAddress(_ ip: String, _ option: String) throws -> SocketAddress {
-        let address = try SocketAddress(ip: ip, port: 0)
+        let address = try Support.address(ip: ip, port: 0, option)
         guard address.isIPv4 else { throw Failure("\(option) must be an IPv4 address.") }
         return address
     }

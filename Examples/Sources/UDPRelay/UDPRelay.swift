@@ -43,8 +43,8 @@ struct UDPRelay: ParsableCommand {
 
     func run() throws {
         let stop = try stopDescriptor()
-        let peer = try SocketAddress(ip: peerAddress, port: peerPort)
-        let clientSide = try datagramSocket(at: SocketAddress(ip: address, port: port))
+        let peer = try Support.address(ip: peerAddress, port: peerPort, "--peer")
+        let clientSide = try datagramSocket(at: Support.address(ip: address, port: port, "--address"))
         let peerSide = try datagramSocket(at: peer.isIPv4 ? .ipv4Any(port: 0) : .ipv6Any(port: 0))
         let listening = try attempt("Cannot ask for the address") { () throws(Errno) in try clientSide.localAddress() }
         let sending = try attempt("Cannot ask for the address") { () throws(Errno) in try peerSide.localAddress() }
