@@ -38,7 +38,7 @@ struct NotificationGroupState: BitwiseCopyable {
     }
 
     /// Where the completions' operations lie.
-    var table: InFlightTable { unsafe block.pointee.table }
+    @usableFromInline var table: InFlightTable { unsafe block.pointee.table }
 
     var memberCount: Int { unsafe block.pointee.memberCount }
 
@@ -117,6 +117,7 @@ struct NotificationGroupState: BitwiseCopyable {
     // MARK: The owner
 
     /// The next completion that was kept, or nil when there is none (left).
+    @usableFromInline
     func next() -> SettledCompletion? {
         guard keptCount > 0 else { return nil }
         let completion = unsafe block.pointee.kept[block.pointee.first]
