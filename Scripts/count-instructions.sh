@@ -13,10 +13,10 @@ cd "$(dirname "$0")/.."
 # A dash is no limit.
 limits="
 nop   64000 192000  71    -
-nop-again 64000 192000 60 -
+nop-again 64000 192000 59 -
 read  32000  96000 143    -
-read-again 32000 96000 104 -
-read-fixed 32000 96000 114 -
+read-again 32000 96000 101 -
+read-fixed 32000 96000 112 -
 "
 
 Scripts/ensure-liburing.sh

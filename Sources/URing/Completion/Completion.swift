@@ -113,23 +113,16 @@ struct CompletionCore: ~Copyable {
             "This completion is of another operation than the token's.")
     }
 
-    @inlinable
-    func expectNoneOutstanding() {
-        require(
-            unsafe slot.header.pointee.outstanding == 0,
-            "Take or drop the earlier completions of a multishot operation before its last one.")
-    }
-
     /// Sees to it that this is the last completion, and the others were dealt with: one that more follow is itself outstanding.
     @inlinable @inline(__always)
-    func expectLastAlone() {
-        if unsafe slot.header.pointee.outstanding != 0 { notLastAlone() }
+    func expectNoneOutstanding() {
+        if unsafe slot.header.pointee.outstanding != 0 { someOutstanding() }
     }
 
     @usableFromInline @inline(never)
-    func notLastAlone() {
+    func someOutstanding() -> Never {
         expectLast()
-        expectNoneOutstanding()
+        trap("Take or drop the earlier completions of a multishot operation before its last one.")
     }
 
     /// The last completion is the one without `F_MORE`, whatever its result; before it the kernel still has the operation's memory.
@@ -150,7 +143,7 @@ struct CompletionCore: ~Copyable {
     consuming func again<Op: Operation & ~Copyable>(
         _: Op.Type, payloadOffset: Int, _ body: (inout Op, consuming Result<Op.Success, Errno>) throws -> Void
     ) throws -> Slot {
-        expectLastAlone()
+        expectNoneOutstanding()
         let (slot, table, entry) = (slot, table, entry)
         discard self
         do {

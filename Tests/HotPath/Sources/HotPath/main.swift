@@ -43,27 +43,33 @@ func nop(count: Int) throws -> Int {
     return sum
 }
 
+/// Prepares the operations of a batch again and again where they lie, and sums their results.
+@inline(__always)
+func goOn<Op: SingleShotOperation & ~Copyable>(
+    _: Op.Type, count: Int, prepareBatch: (inout Ring<UInt64>) throws -> Void
+) throws -> Int where Op.Success == Int {
+    var ring = try Ring<UInt64>(entries: batch)
+    try prepareBatch(&ring)
+    var sum = 0
+    for _ in 1..<(count / batch) {
+        try ring.submit(waitingFor: batch)
+        while let completion = ring.nextCompletion() {
+            try ring.prepareAgain(completion, as: Op.self) { _, result in sum &+= try result.get() }
+        }
+    }
+    try ring.submit(waitingFor: batch)
+    while let completion = ring.nextCompletion() {
+        sum &+= try completion.take(Op.self).result.get()
+    }
+    return sum
+}
+
 /// The same, prepared again where they lie.
 func nopAgain(count: Int) throws -> Int {
-    var ring = try Ring<UInt64>(entries: batch)
-    for slot in 0..<batch {
-        try ring.prepare(Nop(), tag: UInt64(slot))
-    }
-    var sum = 0
-    var remaining = count - batch
-    while true {
-        try ring.submit(waitingFor: batch)
-        let isLast = remaining <= 0
-        while let completion = ring.nextCompletion() {
-            sum &+= 1
-            if isLast {
-                _ = completion.take(Nop.self)
-            } else {
-                try ring.prepareAgain(completion, as: Nop.self) { _, _ in }
-            }
+    try goOn(Nop.self, count: count) { ring in
+        for slot in 0..<batch {
+            try ring.prepare(Nop(), tag: UInt64(slot))
         }
-        if isLast { return sum }
-        remaining -= batch
     }
 }
 
@@ -126,51 +132,23 @@ func read(count: Int, path: FilePath) throws -> Int {
 
 /// The same reads, prepared again where they lie.
 func readAgain(count: Int, path: FilePath) throws -> Int {
-    var ring = try Ring<UInt64>(entries: batch)
     let file = try Descriptor(opening: path)
-    for slot in 0..<batch {
-        try ring.prepare(Read(file, into: Buffer(byteCapacity: block), at: .offset(UInt64(slot * block))), tag: UInt64(slot))
-    }
-    var sum = 0
-    var remaining = count - batch
-    while true {
-        try ring.submit(waitingFor: batch)
-        let isLast = remaining <= 0
-        while let completion = ring.nextCompletion() {
-            if isLast {
-                sum &+= try completion.take(Read<Buffer>.self).result.get()
-            } else {
-                try ring.prepareAgain(completion, as: Read<Buffer>.self) { _, result in sum &+= try result.get() }
-            }
+    return try goOn(Read<Buffer>.self, count: count) { ring in
+        for slot in 0..<batch {
+            try ring.prepare(Read(file, into: Buffer(byteCapacity: block), at: .offset(UInt64(slot * block))), tag: UInt64(slot))
         }
-        if isLast { return sum }
-        remaining -= batch
     }
 }
 
 /// The same reads into registered buffers, prepared again where they lie.
 func readFixed(count: Int, path: FilePath) throws -> Int {
-    var ring = try Ring<UInt64>(entries: batch)
-    let buffers = try ring.makeRegisteredBuffers(count: batch, byteCount: block)
     let file = try Descriptor(opening: path)
-    for slot in 0..<batch {
-        guard let slice = buffers.take() else { return 0 }
-        try ring.prepare(Read(file, into: slice, at: .offset(UInt64(slot * block))), tag: UInt64(slot))
-    }
-    var sum = 0
-    var remaining = count - batch
-    while true {
-        try ring.submit(waitingFor: batch)
-        let isLast = remaining <= 0
-        while let completion = ring.nextCompletion() {
-            if isLast {
-                sum &+= try completion.take(Read<RegisteredSlice>.self).result.get()
-            } else {
-                try ring.prepareAgain(completion, as: Read<RegisteredSlice>.self) { _, result in sum &+= try result.get() }
-            }
+    return try goOn(Read<RegisteredSlice>.self, count: count) { ring in
+        let buffers = try ring.makeRegisteredBuffers(count: batch, byteCount: block)
+        for slot in 0..<batch {
+            guard let slice = buffers.take() else { return }
+            try ring.prepare(Read(file, into: slice, at: .offset(UInt64(slot * block))), tag: UInt64(slot))
         }
-        if isLast { return sum }
-        remaining -= batch
     }
 }
 
