@@ -562,7 +562,26 @@ static const uint32_t CURING_ASYNC_CANCEL_USERDATA = 1 << 4;
 static const uint32_t CURING_ASYNC_CANCEL_OP = 1 << 5;
 
 // curing_sqe.op_flags of CURING_OP_SPLICE and CURING_OP_TEE
+static const uint32_t CURING_SPLICE_F_MOVE = 1 << 0;
+static const uint32_t CURING_SPLICE_F_NONBLOCK = 1 << 1;
+static const uint32_t CURING_SPLICE_F_MORE = 1 << 2;
 static const uint32_t CURING_SPLICE_F_FD_IN_FIXED = UINT32_C(1) << 31;
+
+// curing_cqe.res of CURING_OP_SPLICE and CURING_OP_TEE that a signal to the worker has ended: the kernel's own number, in no header
+static const int32_t CURING_ERESTARTSYS = -512;
+
+// curing_sqe.op_flags of CURING_OP_SYNC_FILE_RANGE
+static const uint32_t CURING_SYNC_FILE_RANGE_WAIT_BEFORE = 1 << 0;
+static const uint32_t CURING_SYNC_FILE_RANGE_WRITE = 1 << 1;
+static const uint32_t CURING_SYNC_FILE_RANGE_WAIT_AFTER = 1 << 2;
+
+// curing_sqe.op_flags of CURING_OP_FADVISE
+static const uint32_t CURING_FADV_NORMAL = 0;
+static const uint32_t CURING_FADV_RANDOM = 1;
+static const uint32_t CURING_FADV_SEQUENTIAL = 2;
+static const uint32_t CURING_FADV_WILLNEED = 3;
+static const uint32_t CURING_FADV_DONTNEED = 4;
+static const uint32_t CURING_FADV_NOREUSE = 5;
 
 // curing_sqe.op_flags of CURING_OP_MSG_RING
 static const uint32_t CURING_MSG_RING_CQE_SKIP = 1 << 0;
@@ -608,9 +627,10 @@ static const uint64_t CURING_RESOLVE_CACHED = 1 << 5;
 // In place of a directory's descriptor
 static const int32_t CURING_AT_FDCWD = -100;
 
-// curing_sqe.op_flags of CURING_OP_STATX and CURING_OP_UNLINKAT
+// curing_sqe.op_flags of CURING_OP_STATX, CURING_OP_UNLINKAT and CURING_OP_LINKAT
 static const uint32_t CURING_AT_SYMLINK_NOFOLLOW = 0x100;
 static const uint32_t CURING_AT_REMOVEDIR = 0x200;
+static const uint32_t CURING_AT_SYMLINK_FOLLOW = 0x400;
 static const uint32_t CURING_AT_NO_AUTOMOUNT = 0x800;
 static const uint32_t CURING_AT_EMPTY_PATH = 0x1000;
 static const uint32_t CURING_AT_STATX_FORCE_SYNC = 0x2000;

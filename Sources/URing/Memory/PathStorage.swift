@@ -53,6 +53,19 @@ extension SubmissionEntry {
     @unsafe public func setPath(_ path: borrowing PathStorage) {
         address = unsafe path.kernelAddress
     }
+
+    /// Points the entry at two paths that the operation owns, which begin at their directories.
+    @inlinable @inline(__always)
+    @unsafe func setPaths(
+        _ path: borrowing PathStorage, in directory: borrowing FileHold,
+        _ newPath: borrowing PathStorage, in newDirectory: borrowing FileHold
+    ) {
+        setDirectory(directory)
+        unsafe setPath(path)
+        offset = unsafe newPath.kernelAddress
+        // The length carries the second directory's descriptor.
+        length = UInt32(bitPattern: newDirectory.processNumber)
+    }
 }
 
 extension PathStorage {

@@ -160,12 +160,8 @@ public struct RenameAt: SingleShotOperation, ~Copyable {
     @inlinable @inline(__always)
     @unsafe public mutating func encode(into entry: borrowing SubmissionEntry, kernelData: UnsafeMutablePointer<NoKernelData>) {
         entry.opcode = .renameAt
-        entry.setDirectory(directory)
         // SAFETY: the paths are the operation's own.
-        unsafe entry.setPath(path)
-        unsafe entry.offset = newPath.kernelAddress
-        // The length carries the second directory's descriptor.
-        entry.length = UInt32(bitPattern: newDirectory.processNumber)
+        unsafe entry.setPaths(path, in: directory, newPath, in: newDirectory)
         entry.operationFlags = flags.rawValue
     }
 

@@ -47,4 +47,55 @@ import Testing
                 _ = Fsync(UnownedDescriptor.standardOutput, range: 0..<(1 << 32))
             })
     }
+
+    @Test func trapsOnRangesThatAreSetLater() async {
+        expectSentence(
+            "A sync takes a range of less than 4 GiB, or the whole file.",
+            of: await #expect(processExitsWith: .failure, observing: [\.standardErrorContent]) {
+                var ring = try Ring<Int>(entries: 8)
+                var sync = Fsync(UnownedDescriptor.standardOutput, range: 0..<1)
+                sync.range = 0..<(1 << 32 + 1)
+                try ring.prepare(sync, tag: 1)
+            })
+    }
+}
+
+@Suite struct SyncFileRangeTests {
+    @Test func encodesLikeLiburing() {
+        let file = UnownedDescriptor(FileDescriptor(rawValue: 7))
+        unsafe expectEncoding(of: SyncFileRange(file, range: 4096..<12288, flags: [.waitBefore, .write, .waitAfter])) { entry, _, _ in
+            unsafe reference_prep_sync_file_range(entry, 7, 8192, 4096, 7)
+        }
+        unsafe expectEncoding(of: SyncFileRange(file, flags: .write)) { entry, _, _ in
+            unsafe reference_prep_sync_file_range(entry, 7, 0, 0, 2)
+        }
+    }
+
+    @Test func writesPagesOut() throws {
+        let directory = try TemporaryDirectory()
+        let file = try directory.open("a")
+        var ring = try Ring<Int>(entries: 8)
+        _ = try ring.run(Write(file, from: Buffer(copying: pattern(10_000)), at: 0))
+        try ring.run(SyncFileRange(file, range: 4096..<8192, flags: .write)).result.get()
+        try ring.run(SyncFileRange(file, flags: [.waitBefore, .write, .waitAfter])).result.get()
+        #expect(try contents(of: directory.path.appending("a")) == pattern(10_000))
+    }
+
+    @Test func reportsWhatCannotBe() throws {
+        let directory = try TemporaryDirectory()
+        let pair = try DescriptorPair.pipe()
+        var ring = try Ring<Int>(entries: 8)
+        var errno = try ring.run(SyncFileRange(pair.first, flags: .write)).entry.errno
+        #expect(errno == .illegalSeek)
+        errno = try ring.run(SyncFileRange(directory.open("a"), flags: SyncFileRangeFlags(rawValue: 1 << 9))).entry.errno
+        #expect(errno == .invalidArgument)
+    }
+
+    @Test func trapsOnRangesTheEntryCannotSay() async {
+        expectSentence(
+            "A sync needs a range with bytes in it, or none for the whole file.",
+            of: await #expect(processExitsWith: .failure, observing: [\.standardErrorContent]) {
+                _ = SyncFileRange(UnownedDescriptor.standardOutput, range: 5..<5, flags: .write)
+            })
+    }
 }
