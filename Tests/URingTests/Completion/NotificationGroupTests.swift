@@ -170,7 +170,7 @@ import Testing
         #expect(ledger.isSettled)
     }
 
-    /// Optimised, Swift 6.3.1 takes the end for a completion if the call that says so is not inlined.
+    /// Optimised, Swift 6.3.1 takes the end for a completion if the call that says so is neither inlined nor specialised.
     @Test func theEndOfWhatWasKeptIsNil() throws {
         let ledger = Ledger()
         var ring = try Ring<Int>(entries: 8)
