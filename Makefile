@@ -50,6 +50,7 @@ check: liburing ## Everything a change has to pass
 .PHONY: lint
 lint: ## Check the formatting and style rules
 	swift format lint --strict --parallel --recursive $(SOURCES)
+	Scripts/check-optionals.sh
 
 .PHONY: format
 format: ## Rewrite the sources in the house format

@@ -44,7 +44,7 @@ public struct NotificationGroup<Tag: BitwiseCopyable>: ~Copyable {
     /// Takes the next last completion that was kept, or gives nil when there is none (left).
     ///
     /// They come in the order in which the kernel let go of the memory, which need not be that of the sends.
-    // Inlined, so that the result is known to the optimiser: otherwise Swift 6.3.1 takes it for there when a program compares it with nil.
+    // Inlinable for more than speed: see "Defects of the compiler" in Docs/DECISIONS.md.
     @inlinable @inline(__always)
     public mutating func nextCompletion() -> Completion<Tag>? {
         guard let kept = state.next() else { return nil }
