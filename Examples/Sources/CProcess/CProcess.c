@@ -5,8 +5,10 @@
 #include <errno.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
+#include <time.h>
 #include <unistd.h>
 
 int process_stop_descriptor(void) {
@@ -73,6 +75,18 @@ process_time process_used_time(void) {
     struct rusage usage = {0};
     getrusage(RUSAGE_SELF, &usage);
     return (process_time){ .user = microseconds(usage.ru_utime), .system = microseconds(usage.ru_stime) };
+}
+
+long long process_used_time_of(int process) {
+    clockid_t clock;
+    int status = clock_getcpuclockid(process, &clock);
+    struct timespec time;
+    if (status == 0 && clock_gettime(clock, &time) < 0) status = errno;
+    return status == 0 ? (long long)time.tv_sec * 1000000000 + time.tv_nsec : -status;
+}
+
+void process_use_exact_timers(void) {
+    prctl(PR_SET_TIMERSLACK, 1UL);
 }
 
 long long process_voluntary_switches(void) {

@@ -15,9 +15,11 @@ public struct LatencyHistogram {
     public init() {}
 
     /// Counts a duration.
-    public mutating func add(_ duration: Duration) {
-        let (seconds, attoseconds) = duration.components
-        let nanoseconds = max(0, Int(seconds) * 1_000_000_000 + Int(attoseconds / 1_000_000_000))
+    public mutating func add(_ duration: Duration) { add(nanoseconds: duration.inNanoseconds) }
+
+    /// Counts a duration, given in nanoseconds; one below zero counts as none.
+    public mutating func add(nanoseconds: Int) {
+        let nanoseconds = max(0, nanoseconds)
         classes[LatencyHistogram.index(of: nanoseconds)] += 1
         count += 1
         maximum = max(maximum, nanoseconds)
@@ -46,5 +48,13 @@ public struct LatencyHistogram {
         guard index >= steps else { return index }
         let shift = index / steps - 1
         return ((index % steps + steps + 1) << shift) - 1
+    }
+}
+
+extension Duration {
+    /// The duration in whole nanoseconds, rounded towards zero; for what is not longer than some centuries.
+    public var inNanoseconds: Int {
+        let (seconds, attoseconds) = components
+        return Int(seconds) * 1_000_000_000 + Int(attoseconds / 1_000_000_000)
     }
 }

@@ -30,11 +30,7 @@ public struct LoadResult {
             max \(microseconds(1)) µs.
 
             """
-        if let serverTimePerRequest {
-            text += "Server: \(serverTimePerRequest) µs of CPU time per request.\n"
-        } else if serverTime != nil {
-            text += "Server: too little CPU time to say how much per request.\n"
-        }
+        if let serverTimePerRequest { text += "Server: \(serverTimePerRequest) µs of CPU time per request.\n" }
         return text + "Verified: all \(verifiedByteCount) bytes came back as they had to.\n"
     }
 
@@ -53,9 +49,7 @@ public struct LoadResult {
         decimal(latencies.quantile(quantile) / .microseconds(1), places: 0)
     }
 
-    /// The kernel counts in hundredths of a second.
     private var serverTimePerRequest: String? {
-        guard let serverTime, serverTime >= .milliseconds(200) else { return nil }
-        return decimal(serverTime / .microseconds(1) / Double(latencies.count), places: 2)
+        serverTime.map { decimal($0 / .microseconds(1) / Double(latencies.count), places: 2) }
     }
 }

@@ -1,18 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import CProcess
 import Glibc
 import SystemPackage
 import URing
 
-/// The processor time that a process and its threads have used so far, as /proc/PID/stat of proc(5) says.
-public func processorTime(of process: Int32) throws -> Duration {
-    // The second field is the program's name in parentheses, which may contain anything; user and system time are the 14th and 15th.
-    let text = try statistics(of: process, "stat")
-    let fields = text[(text.lastIndex(of: ")") ?? text.startIndex)...].split(separator: " ")
-    guard fields.count > 13, let user = Int(fields[12]), let system = Int(fields[13]) else {
-        throw Failure("/proc/\(process)/stat is not in the expected form.")
-    }
-    return .seconds(1) * (user + system) / sysconf(Int32(_SC_CLK_TCK))
+/// The processor time that a process and its threads have used so far.
+public func processorTime(of process: Int32) throws(Failure) -> Duration {
+    let time = process_used_time_of(process)
+    guard time >= 0 else { throw Failure("Cannot look at process \(process): \(Errno(rawValue: Int32(-time)))") }
+    return .nanoseconds(time)
 }
 
 /// How many bytes of memory a process has, as /proc/PID/statm of proc(5) says.

@@ -27,6 +27,12 @@ typedef struct process_time {
 /// The processor time that the process has used, io_uring's worker threads included.
 process_time process_used_time(void);
 
+/// The processor time that another process has used so far, io_uring's worker threads included, in nanoseconds; or a negated error number.
+long long process_used_time_of(int process);
+
+/// Has waits of the calling thread end at their time; else the kernel may let them take 50 microseconds longer, to wake up for several at once.
+void process_use_exact_timers(void);
+
 /// How often the process's threads have given up the processor to wait for something.
 long long process_voluntary_switches(void);
 
