@@ -58,7 +58,7 @@ let package = Package(
         // The requests and answers of `server`, and its timers.
         .target(name: "Framing", dependencies: ["CFraming", uring], swiftSettings: strict),
         .executableTarget(
-            name: "Server", dependencies: ["Framing", "Sharding", "Support", "CFraming", uring, system, argumentParser],
+            name: "Server", dependencies: ["Framing", "Sharding", "Support", "CFraming", "CProcess", uring, system, argumentParser],
             swiftSettings: strict),
         .executableTarget(
             name: "ShardedEcho", dependencies: ["Sharding", "Support", uring, system, argumentParser], swiftSettings: strict),

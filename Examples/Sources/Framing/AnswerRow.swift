@@ -6,7 +6,7 @@ import URing
 /// The endless row of bytes that answers are parts of; payloads of requests can be, too.
 public struct AnswerRow: ~Copyable, Sendable {
     /// After how many bytes it repeats.
-    private static var byteCount: Int { Int(FRAMING_ROW_BYTES) }
+    public static var byteCount: Int { Int(FRAMING_ROW_BYTES) }
 
     private let bytes: Buffer
 

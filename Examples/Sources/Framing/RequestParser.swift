@@ -85,8 +85,9 @@ public struct RequestParser: BitwiseCopyable, Sendable {
     /// - Precondition: The buffer has room for it, and both counts have 32 bits.
     public static func appendHeader(payloadByteCount: Int, answerByteCount: Int, to buffer: inout Buffer) {
         let header = UInt64(answerByteCount) << 32 | UInt64(payloadByteCount)
-        for index in 0..<headerByteCount {
-            buffer.append(repeating: UInt8(truncatingIfNeeded: header >> UInt64(8 * index)), count: 1)
-        }
+        let start = buffer.count
+        buffer.append(repeating: 0, count: headerByteCount)
+        var bytes = buffer.mutableSpan
+        for index in 0..<headerByteCount { bytes[start + index] = UInt8(truncatingIfNeeded: header &>> UInt64(8 &* index)) }
     }
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import ArgumentParser
+import CProcess
 import Support
 import SystemPackage
 import URing
@@ -10,7 +11,8 @@ struct Load: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Load a server, and verify every byte of its answers.",
         discussion: """
-            Each connection has so many requests under way, and makes a new one for each answer. The load ends after so many requests or so \
+            Each connection has so many requests under way, and makes a new one for each answer. With a rate, requests are due at fixed times \
+            instead, whether others are answered or not, and latencies count from these times. The load ends after so many requests or so \
             much time, whichever comes first. A wrong, missing or superfluous byte ends it with exit status 1.
             """)
 
@@ -49,6 +51,9 @@ struct Load: ParsableCommand {
         try ValidationError.check(idle, in: 0...100_000, "--idle")
         try ValidationError.check(patience, in: 0.001...86_400, "--patience")
         if let serverPid { try ValidationError.check(serverPid, in: 1...Int32.max, "--server-pid") }
+        guard shape.rate == nil || !untilClosed else {
+            throw ValidationError("--until-closed cannot be used with --rate: nobody answers what is due on a connection that has ended.")
+        }
     }
 
     func run() throws {
@@ -56,6 +61,7 @@ struct Load: ParsableCommand {
         let plan = LoadPlan(shape, requestCount: requests, idleCount: idle, varies: vary, untilClosed: untilClosed)
         var client = try LoadClient(server: Support.address(ip: address, port: port, "--address"), plan, patience: .seconds(patience))
         try client.connect()
+        process_use_exact_timers()
         let usedBefore = try serverPid.map { try processorTime(of: $0) }
         var result = try client.run()
         if let serverPid, let usedBefore { result.serverTime = try processorTime(of: serverPid) - usedBefore }
@@ -73,8 +79,14 @@ struct LoadShape: ParsableArguments {
     @Option(help: ArgumentHelp("How many connections to make.", valueName: "count"))
     var connections = 256
 
-    @Option(help: ArgumentHelp("How many requests each connection has under way.", valueName: "count"))
-    var depth = 1
+    @Option(help: ArgumentHelp("How many requests each connection has under way. (default: 1)", valueName: "count"))
+    var depth: Int?
+
+    @Option(
+        help: ArgumentHelp(
+            "How many requests become due in a second, on all connections together, whether others are answered or not.",
+            valueName: "count"))
+    var rate: Int?
 
     @Option(help: ArgumentHelp("How large a payload is.", valueName: "bytes"))
     var payload = 64
@@ -87,7 +99,11 @@ struct LoadShape: ParsableArguments {
 
     func validate() throws {
         try ValidationError.check(connections, in: 1...100_000, "--connections")
-        try ValidationError.check(depth, in: 1...65_536, "--depth")
+        if let depth { try ValidationError.check(depth, in: 1...65_536, "--depth") }
+        if let rate { try ValidationError.check(rate, in: 1...10_000_000, "--rate") }
+        guard depth == nil || rate == nil else {
+            throw ValidationError("--depth cannot be used with --rate: as many requests are under way as are due and not answered.")
+        }
         try ValidationError.check(payload, in: 0...Int(UInt32.max), "--payload")
         try ValidationError.check(answer, in: 1...Int(UInt32.max), "--answer")
         try ValidationError.check(seconds, in: 0.001...86_400, "--duration")
@@ -95,9 +111,7 @@ struct LoadShape: ParsableArguments {
 
     /// The same as arguments of a command.
     var arguments: [String] {
-        [
-            "--connections", "\(connections)", "--depth", "\(depth)", "--payload", "\(payload)", "--answer", "\(answer)",
-            "--duration", "\(seconds)",
-        ]
+        let fixed = ["--connections", "\(connections)", "--payload", "\(payload)", "--answer", "\(answer)", "--duration", "\(seconds)"]
+        return fixed + (depth.map { ["--depth", "\($0)"] } ?? []) + (rate.map { ["--rate", "\($0)"] } ?? [])
     }
 }

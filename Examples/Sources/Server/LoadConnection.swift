@@ -5,17 +5,28 @@ import Support
 import URing
 
 /// A connection of a load: what it has asked, and how far the answers have come.
-final class LoadConnection {
-    /// An answer to come.
+///
+/// A value in an array, not an object: the load is to cost less than the servers that it loads.
+struct LoadConnection {
+    /// The socket, in an object because arrays have no room for what has one owner.
+    final class Socket {
+        let descriptor: Descriptor
+
+        init(_ descriptor: consuming Descriptor) {
+            self.descriptor = descriptor
+        }
+    }
+
+    /// An answer to come, and since when the request is waiting for it.
     private struct Expected {
         var answer: Answer
-        var askedAt: ContinuousClock.Instant
+        var askedAt: Int
     }
 
     let number: Int
-    let socket: Descriptor
-    /// The buffer that requests are sent from, when no send has it.
-    var output: Buffer?
+    let socket: Socket
+    /// How many of its requests are due, if the plan has a schedule.
+    var dueCount = 0
     var isSending = false
     /// Whether all its requests are answered, or it makes no more.
     var isDone = false
@@ -26,7 +37,7 @@ final class LoadConnection {
     /// The request that is being written, and how much of its payload is.
     private var request: LoadPlan.Request?
     private var written = 0
-    /// The answers to come, in a ring: as many as requests are under way.
+    /// The answers to come, in a ring whose size is a power of two; grows with the number of requests under way.
     private var expected: [Expected] = []
     private var first = 0
     private var waitingCount = 0
@@ -34,7 +45,7 @@ final class LoadConnection {
     private var position = 0
 
     init(_ socket: consuming Descriptor, number: Int) {
-        self.socket = socket
+        self.socket = Socket(socket)
         self.number = number
     }
 
@@ -43,15 +54,21 @@ final class LoadConnection {
 
     /// Whether there is something to be sent.
     func hasMore(_ plan: borrowing LoadPlan, isOver: Bool) -> Bool {
-        !hasEnded && (request != nil || waitingCount < plan.depth && requestCount < plan.requestCount && !isOver)
+        if hasEnded { return false }
+        if request != nil { return true }
+        if plan.schedule != nil { return requestCount < dueCount }
+        return waitingCount < plan.depth && requestCount < plan.requestCount && !isOver
     }
 
     /// Writes requests as far as there is room, and as they are allowed to be under way.
-    func write(to output: inout Buffer, _ plan: borrowing LoadPlan, isOver: Bool, now: ContinuousClock.Instant) {
+    ///
+    /// When the load began, and what time it is, are nanoseconds of one clock.
+    mutating func write(to output: inout Buffer, _ plan: inout LoadPlan, isOver: Bool, start: Int, now: Int) {
         while hasMore(plan, isOver: isOver) {
             if request == nil {
                 guard output.freeCapacity >= RequestParser.headerByteCount else { return }
-                begin(plan, now: now, &output)
+                // With a schedule, a request waits from when it was due, however late it is sent.
+                begin(&plan, askedAt: plan.schedule.map { start + $0.time(ofRequest: requestCount, on: number) } ?? now, &output)
             }
             guard let current = request else { return }
             let count = min(current.payloadByteCount - written, output.freeCapacity)
@@ -62,21 +79,28 @@ final class LoadConnection {
         }
     }
 
-    private func begin(_ plan: borrowing LoadPlan, now: ContinuousClock.Instant, _ output: inout Buffer) {
+    private mutating func begin(_ plan: inout LoadPlan, askedAt: Int, _ output: inout Buffer) {
         let next = plan.request(requestCount, of: number)
         RequestParser.appendHeader(payloadByteCount: next.payloadByteCount, answerByteCount: next.answerByteCount, to: &output)
-        let answer = plan.row.answer(toPayload: next.payloadByteCount, from: next.payloadPlace, byteCount: next.answerByteCount)
-        let place = (first + waitingCount) % plan.depth
-        let item = Expected(answer: answer, askedAt: now)
-        if place < expected.count { expected[place] = item } else { expected.append(item) }
-        waitingCount += 1
+        expect(Expected(answer: plan.answer(to: next), askedAt: askedAt))
         requestCount += 1
         request = next
         written = 0
     }
 
+    private mutating func expect(_ item: Expected) {
+        if waitingCount == expected.count {
+            // In their order, and as many places once more.
+            expected = Array(expected[first...] + expected[..<first])
+            expected += Array(repeating: item, count: max(expected.count, 1))
+            first = 0
+        }
+        expected[(first + waitingCount) & (expected.count - 1)] = item
+        waitingCount += 1
+    }
+
     /// Compares the next bytes that came with what has to come.
-    func compare(_ bytes: Span<UInt8>, _ plan: borrowing LoadPlan, now: ContinuousClock.Instant, _ result: inout LoadResult) throws {
+    mutating func compare(_ bytes: Span<UInt8>, _ plan: borrowing LoadPlan, now: Int, _ result: inout LoadResult) throws {
         var done = 0
         while done < bytes.count {
             guard waitingCount > 0 else { throw Failure("The server sent bytes on connection \(number) that were not asked for.") }
@@ -91,8 +115,8 @@ final class LoadConnection {
             done += count
             result.verifiedByteCount += count
             guard position == answer.byteCount else { return }
-            result.latencies.add(now - expected[first].askedAt)
-            first = (first + 1) % plan.depth
+            result.latencies.add(nanoseconds: now - expected[first].askedAt)
+            first = (first + 1) & (expected.count - 1)
             waitingCount -= 1
             position = 0
         }

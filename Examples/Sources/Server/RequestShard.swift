@@ -11,8 +11,9 @@ struct ShardSettings: Sendable {
     var connectionLimit: Int
     /// The largest payload, and the largest answer.
     var byteLimit: Int
-    /// How many completions a turn waits for, if they come soon.
+    /// How many completions a turn waits for, and how long for those behind the first.
     var batchCount: Int
+    var batchTime: Duration
     /// The pool that is received into.
     var bufferCount: Int
     var bufferByteCount: Int
@@ -38,11 +39,10 @@ struct ShardSettings: Sendable {
 /// of a pool that all share. What came is looked at and given back at once: of a request nothing is kept but what its answer will be, so
 /// nobody can hold buffers that others need. Answers are written into buffers that only connections have that send.
 struct RequestShard: Shard, ~Copyable {
-    /// How long a turn waits for more completions than one.
+    /// How a turn waits for more completions than one.
     ///
     /// That there is a limit besides is what has the kernel go on until there is one.
-    private static let batchWait = WaitOptions(until: .timeout(.seconds(3600)), minimumTime: .microseconds(100))
-
+    private let batchWait: WaitOptions
     private var resources: ShardResources
     private let files: FileTable
     /// As many as slots were ever used.
@@ -59,6 +59,7 @@ struct RequestShard: Shard, ~Copyable {
             count: settings.bufferCount, byteCount: settings.bufferByteCount, mode: .incremental())
         try ring.registerDescriptor()
         self.files = files
+        batchWait = WaitOptions(until: .timeout(.seconds(3600)), minimumTime: settings.batchTime)
         resources = ShardResources(number: number, settings, moves, ring, buffers)
     }
 
@@ -92,7 +93,7 @@ struct RequestShard: Shard, ~Copyable {
     private mutating func submitAndWait() throws {
         let count = min(resources.openCount, resources.settings.batchCount)
         if count > 1 {
-            try resources.ring.submit(waitingFor: count, options: RequestShard.batchWait)
+            try resources.ring.submit(waitingFor: count, options: batchWait)
         } else {
             try resources.ring.submit(waitingFor: 1)
         }

@@ -39,11 +39,7 @@ struct Serve: ParsableCommand {
     @Option(help: ArgumentHelp("How many threads serve with \"ring\", besides the one that accepts.", valueName: "count"))
     var threads = 1
 
-    @Option(
-        name: .customLong("batch"),
-        help: ArgumentHelp(
-            "How many completions each thread waits for, for 100 µs; 1 to go on with the first.", valueName: "count"))
-    var batchCount = 64
+    @OptionGroup var batch: Batch
 
     @Option(
         name: .customLong("buffers"), help: ArgumentHelp("How many buffers each thread receives into: a power of two.", valueName: "count"))
@@ -73,7 +69,6 @@ struct Serve: ParsableCommand {
         try ValidationError.check(connections, in: 1...1_000_000, "--connections")
         try ValidationError.check(byteLimit, in: 1...Int(Int32.max), "--limit")
         try ValidationError.check(threads, in: 1...1024, "--threads")
-        try ValidationError.check(batchCount, in: 1...1024, "--batch")
         try ValidationError.check(bufferCount, in: 1...32768, "--buffers")
         try ValidationError.check(bufferByteCount, in: 1...(1 << 30), "--buffer")
         try ValidationError.check(requestSeconds, in: 0.01...86_400, "--request-timeout")
@@ -90,7 +85,8 @@ struct Serve: ParsableCommand {
         case .ring: try serveWithRings(listener, stop: stop)
         case .c:
             say("Listening at \(try Support.address(of: listener)) (liburing in C); Ctrl-C ends.\n")
-            let report = try runLiburingServer(listener: listener, stop: stop, connectionLimit: connections, byteLimit: byteLimit)
+            let report = try runLiburingServer(
+                listener: listener, stop: stop, connectionLimit: connections, byteLimit: byteLimit, batch: batch)
             say("\(report)\n\(usedTime())\n")
         case .epoll:
             say("Listening at \(try Support.address(of: listener)) (epoll); Ctrl-C ends.\n")
@@ -101,7 +97,8 @@ struct Serve: ParsableCommand {
 
     private func serveWithRings(_ listener: borrowing Descriptor, stop: UnownedDescriptor) throws {
         let settings = ShardSettings(
-            connectionLimit: connections, byteLimit: byteLimit, batchCount: batchCount, bufferCount: bufferCount,
+            connectionLimit: connections, byteLimit: byteLimit, batchCount: batch.microseconds > 0 ? batch.count : 1,
+            batchTime: .microseconds(batch.microseconds), bufferCount: bufferCount,
             bufferByteCount: bufferByteCount, requestTime: .seconds(requestSeconds),
             idleTime: idleSeconds > 0 ? .seconds(idleSeconds) : nil,
             drainTime: .seconds(drainSeconds),
@@ -116,4 +113,25 @@ struct Serve: ParsableCommand {
         let (reports, refusedCount) = try acceptor.run()
         say("\(ServerReport(shards: reports, refusedCount: refusedCount))\n\(usedTime())\n")
     }
+}
+
+/// What a turn of a ring's loop waits for.
+struct Batch: ParsableArguments {
+    @Option(
+        name: .customLong("batch"),
+        help: ArgumentHelp(
+            "How many completions a thread waits for with \"ring\" and \"c\"; 1 to go on with the first.", valueName: "count"))
+    var count = 64
+
+    @Option(
+        name: .customLong("batch-time"), help: ArgumentHelp("How long it waits for those behind the first.", valueName: "microseconds"))
+    var microseconds = 100
+
+    func validate() throws {
+        try ValidationError.check(count, in: 1...1024, "--batch")
+        try ValidationError.check(microseconds, in: 0...1_000_000, "--batch-time")
+    }
+
+    /// The same as arguments of a command.
+    var arguments: [String] { ["--batch", "\(count)", "--batch-time", "\(microseconds)"] }
 }

@@ -16,10 +16,11 @@ func runEpollServer(
 
 /// Serves with liburing until the stop descriptor can be read; the server is in `CFraming/RingServer.c`.
 func runLiburingServer(
-    listener: borrowing Descriptor, stop: UnownedDescriptor, connectionLimit: Int, byteLimit: Int
+    listener: borrowing Descriptor, stop: UnownedDescriptor, connectionLimit: Int, byteLimit: Int, batch: Batch
 ) throws(Failure) -> ServerReport {
     let report = framing_ring_serve(
-        listener.unowned.fileDescriptor.rawValue, stop.fileDescriptor.rawValue, UInt32(connectionLimit), UInt32(byteLimit))
+        listener.unowned.fileDescriptor.rawValue, stop.fileDescriptor.rawValue, UInt32(connectionLimit), UInt32(byteLimit),
+        UInt32(batch.count), UInt32(batch.microseconds))
     return try serverReport(of: report, "liburing")
 }
 

@@ -61,6 +61,24 @@ import URing
         #expect(!isStillRight)
     }
 
+    @Test("S3-15: each connection of a load with a rate has one request in every interval, at its own time")
+    func aScheduleHasItsRate() {
+        let schedule = RequestSchedule(rate: 2000, connectionCount: 20)
+        // Twenty connections, each with a hundred requests in a second.
+        let interval = 10_000_000
+        let times = (0..<200).map { schedule.time(ofRequest: $0) }
+        #expect(times == times.sorted())
+        for round in 0..<10 {
+            let numbers = round * 20..<(round + 1) * 20
+            #expect(Set(numbers.map { schedule.connection(ofRequest: $0) }) == Set(0..<20))
+            #expect(numbers.allSatisfy { times[$0] / interval == round })
+            #expect(numbers.allSatisfy { times[$0] == schedule.time(ofRequest: round, on: schedule.connection(ofRequest: $0)) })
+        }
+        // They do not come one after the other like a clock's ticks.
+        let gaps = (1..<20).map { times[$0] - times[$0 - 1] }.sorted()
+        #expect(gaps[0] < interval / 20 / 4 && gaps[18] > interval / 20 * 2)
+    }
+
     @Test(arguments: [(1001, 1), (1, 1001), (0xffff_ffff, 0), (0, 0xffff_ffff)])
     func aLengthAboveTheLimitEndsWhatIsUnderstood(payloadByteCount: Int, answerByteCount: Int) {
         let first = RequestClient.request(payload: [1], answerByteCount: 9)

@@ -71,10 +71,10 @@ final class Program {
         }
     }
 
-    /// How many completions the threads behind the first wait for that sleep in their rings.
-    func awaitedCompletionCounts() throws -> [Int] {
+    /// How many completions the threads wait for that sleep in their rings: those behind the first, or the first.
+    func awaitedCompletionCounts(ofFirstThread isFirst: Bool = false) throws -> [Int] {
         let tasks = URL(fileURLWithPath: "/proc/\(identifier)/task")
-        return try otherThreads().compactMap { thread in
+        return try (isFirst ? ["\(identifier)"] : otherThreads()).compactMap { thread in
             // The number of the call that a thread is in, and its arguments: proc(5). The third of io_uring_enter(2) is the count.
             let words = try? String(contentsOf: tasks.appendingPathComponent("\(thread)/syscall"), encoding: .utf8).split(separator: " ")
             guard let words, words.count > 3, words[0] == "426" else { return nil }

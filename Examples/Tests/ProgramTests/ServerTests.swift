@@ -118,9 +118,11 @@ import URing
         #expect(try end(server).contains("Served 101 connections (0 more were turned away): 20 requests."))
     }
 
-    @Test("S3-15: a turn waits for a batch, or for as many completions as there are connections", arguments: [(1, 1), (7, 7), (64, 20)])
-    func aTurnWaitsForABatch(batchCount: Int, awaitedCount: Int) throws {
-        let (server, port) = try serve("ring", "--batch", "\(batchCount)")
+    @Test(
+        "S3-15: a turn waits for a batch, or for as many completions as there are connections", arguments: ["ring", "c"],
+        [(1, 100, 1), (7, 100, 7), (64, 100, 20), (64, 0, 1)])
+    func aTurnWaitsForABatch(engine: String, batch: (count: Int, microseconds: Int, awaitedCount: Int)) throws {
+        let (server, port) = try serve(engine, "--batch", "\(batch.count)", "--batch-time", "\(batch.microseconds)")
         let address = SocketAddress.ipv4Loopback(port: try #require(UInt16(port)))
         var ring = try Ring<UInt8>(entries: 1)
         var clients: [Client] = []
@@ -133,8 +135,10 @@ import URing
         for client in clients { try expectAnswer(client, &ring) }
         let deadline = ContinuousClock.now + .seconds(20)
         var counts: [Int] = []
-        repeat { counts = try server.awaitedCompletionCounts() } while counts != [awaitedCount] && .now < deadline
-        #expect(counts == [awaitedCount])
+        repeat {
+            counts = try server.awaitedCompletionCounts(ofFirstThread: engine == "c")
+        } while counts != [batch.awaitedCount] && .now < deadline
+        #expect(counts == [batch.awaitedCount])
         clients = []
         _ = try end(server)
     }
@@ -321,11 +325,108 @@ import URing
     }
 
     // Servers that speak the same, and a load that says when they do not.
-    @Test func comparingRunsAllServers() throws {
-        let outcome = try run("server", "compare", "--rounds", "1", "--connections", "8", "--requests", "200", "--duration", "20")
+    @Test(arguments: [[], ["--rate", "8000", "--batch", "1", "--batch-time", "50"]])
+    func comparingRunsAllServers(arguments: [String]) throws {
+        let outcome = try Program(
+            "server", ["compare", "--rounds", "1", "--connections", "8", "--requests", "200", "--duration", "20"] + arguments
+        ).outcome()
         #expect(outcome.status == 0 && outcome.errors == "")
         let text = String(decoding: outcome.output, as: UTF8.self)
         #expect(text.contains("\nring\t") && text.contains("\nc\t") && text.contains("\nepoll\t") && text.contains("Rings against epoll"))
+        let medians = /Medians of \w+: \d+ requests\/s, p50 \d+ µs, p99 \d+ µs, \d+\.\d\d µs of CPU time per request/
+        #expect(text.matches(of: medians).count == 3)
+    }
+
+    @Test("S3-15: with a rate, so many requests are made as are due", arguments: ["ring", "c", "epoll"])
+    func aLoadWithARateMakesWhatIsDue(engine: String) throws {
+        let (server, port) = try serve(engine)
+        try load(port, 16, 50, "--rate", "20000")
+        try load(port, 16, 50, "--rate", "100000", "--vary", "--payload", "600", "--answer", "3000")
+        let schedule = RequestSchedule(rate: 3000, connectionCount: 16)
+        let count = (0..<1000).count { schedule.time(ofRequest: $0) < 50_000_000 }
+        let timed = try run(
+            "server", "load", "--port", port, "--connections", "16", "--rate", "3000", "--duration", "0.05", "--patience", "30",
+            "--server-pid", "\(server.identifier)")
+        #expect(timed.status == 0 && timed.errors == "")
+        let text = String(decoding: timed.output, as: UTF8.self)
+        #expect(text.contains("16 connections made \(count) requests of"))
+        let time = text.firstMatch(of: /Server: ([\d.]+) µs of CPU time per request/).flatMap { Double($0.output.1) }
+        #expect(try #require(time) > 0)
+        #expect(try end(server).contains(" \(1600 + count) requests."))
+    }
+
+    /// The highest latency that a load speaks of, in microseconds.
+    private func highestLatency(in text: String) throws -> Int {
+        try #require(text.firstMatch(of: /max (\d+) µs/).flatMap { Int($0.output.1) })
+    }
+
+    // The server is this test, and answers nothing before all is there.
+    @Test("S3-15: with a rate, requests are sent at their time, though nothing is answered")
+    func aLoadWithARateDoesNotWaitForAnswers() throws {
+        let listener = try listen(at: .ipv4Loopback(port: 0))
+        let port = try portNumber(in: "\(address(of: listener))")
+        let load = try Program(
+            "server",
+            ["load", "--port", port, "--connections", "1", "--requests", "20", "--rate", "1000", "--patience", "20", "--duration", "600"])
+        var ring = try Ring<UInt8>(entries: 1)
+        let socket = try ring.run(Accept(listener)).result.get().descriptor
+        var parser = RequestParser(byteLimit: 1000)
+        var answers = AnswerQueue()
+        while parser.requestCount < 20 {
+            let received = try ring.run(Receive(socket, into: Buffer(byteCapacity: 4096)))
+            try #require(try received.result.get() > 0)
+            let isUnderstood = parser.parse(received.operation.memory.span, into: &answers)
+            #expect(isUnderstood)
+        }
+        var output = Buffer(byteCapacity: 20 * 64)
+        answers.write(to: &output, from: AnswerRow())
+        #expect(try ring.run(Send(socket, from: output)).result.get() == 20 * 64)
+        #expect(try ring.run(Receive(socket, into: Buffer(byteCapacity: 1))).result.get() == 0)
+        _ = try socket.close()
+        let outcome = try load.outcome()
+        #expect(outcome.status == 0 && outcome.errors == "")
+        let text = String(decoding: outcome.output, as: UTF8.self)
+        #expect(text.contains("1 connections made 20 requests") && text.contains("Verified: all 1280 bytes"))
+        // The first was answered when the last had come.
+        #expect(try highestLatency(in: text) >= 19_000)
+    }
+
+    // All are due within 16 milliseconds, and far too large to be sent by then: the last answer comes so long after it was due.
+    @Test("S3-15: latencies count from when a request was due, not from when it could be sent")
+    func latenciesCountFromWhenRequestsAreDue() throws {
+        let (server, port) = try serve("ring")
+        let text = try load(port, 4, 40_000, "--rate", "10000000", "--payload", "1000", "--answer", "1")
+        let seconds = text.firstMatch(of: /in ([\d.]+) s/).flatMap { Double($0.output.1) }
+        // The time is rounded to hundredths of a second.
+        #expect(try Double(highestLatency(in: text)) / 1e6 >= #require(seconds) - 0.016 - 0.005)
+        _ = try end(server)
+    }
+
+    @Test func aServerThatIsNotAskedMayBeSilent() throws {
+        let (server, port) = try serve("ring")
+        // Two requests, with a second between them.
+        let outcome = try run(
+            "server", "load", "--port", port, "--connections", "1", "--requests", "2", "--rate", "1", "--patience", "0.9")
+        #expect(outcome.status == 0 && outcome.errors == "")
+        _ = try end(server)
+    }
+
+    @Test(arguments: [
+        (["--rate", "0"], "--rate must be between 1 and 10000000."),
+        (["--rate", "10000001"], "--rate must be between 1 and 10000000."),
+        (["--rate", "5", "--depth", "1"], "--depth cannot be used with --rate"),
+        (["--rate", "5", "--until-closed"], "--until-closed cannot be used with --rate"),
+    ])
+    func ratesThatMakeNoSenseAreRefused(arguments: [String], sentence: String) throws {
+        let outcome = try Program("server", ["load", "--port", "1"] + arguments).outcome()
+        #expect(outcome.status == 64 && outcome.errors.contains(sentence))
+    }
+
+    @Test func aServerThatIsNoProcessIsNamed() throws {
+        let (server, port) = try serve("ring")
+        let outcome = try run("server", "load", "--port", port, "--connections", "1", "--requests", "1", "--server-pid", "\(Int32.max)")
+        #expect(outcome.status == 1 && outcome.errors.contains("Cannot look at process \(Int32.max): "))
+        _ = try end(server)
     }
 
     @Test func loadOfAServerWithOtherAnswersSaysSo() throws {

@@ -78,6 +78,9 @@ typedef framing_epoll_report framing_ring_report;
 ///   - stop: A descriptor that becomes readable when the server is to end.
 ///   - connection_limit: How many connections are served at a time; further ones are closed at once.
 ///   - byte_limit: The largest payload and the largest answer; connections that want more are closed.
-framing_ring_report framing_ring_serve(int listener, int stop, unsigned connection_limit, uint32_t byte_limit);
+///   - batch: How many completions a turn of the loop waits for.
+///   - batch_microseconds: How long it waits for those behind the first.
+framing_ring_report framing_ring_serve(
+    int listener, int stop, unsigned connection_limit, uint32_t byte_limit, unsigned batch, uint32_t batch_microseconds);
 
 #endif
