@@ -250,6 +250,10 @@ SAME_FIELD(curing_recvmsg_out, controllen, io_uring_recvmsg_out, controllen);
 SAME_FIELD(curing_recvmsg_out, payloadlen, io_uring_recvmsg_out, payloadlen);
 SAME_FIELD(curing_recvmsg_out, flags, io_uring_recvmsg_out, flags);
 
+SAME_SIZE(curing_epoll_event, epoll_event);
+SAME_FIELD(curing_epoll_event, events, epoll_event, events);
+SAME_FIELD(curing_epoll_event, data, epoll_event, data);
+
 // Defined by the kernel's futex header together with the structure, from Linux 5.16 on.
 #ifdef FUTEX_32
 SAME_SIZE(curing_futex_waitv, futex_waitv);
@@ -497,8 +501,6 @@ SAME_NAME(OP_SOCKET);
 SAME_NAME(OP_URING_CMD);
 SAME_NAME(OP_SEND_ZC);
 SAME_NAME(OP_SENDMSG_ZC);
-SAME(CURING_EPOLL_EVENT_SIZE, sizeof(struct epoll_event));
-SAME(CURING_EPOLL_DATA_OFFSET, offsetof(struct epoll_event, data));
 SAME(CURING_SQE_FIXED_FILE, IOSQE_FIXED_FILE);
 SAME(CURING_SQE_IO_DRAIN, IOSQE_IO_DRAIN);
 SAME(CURING_SQE_IO_LINK, IOSQE_IO_LINK);
@@ -835,6 +837,11 @@ SAME(CURING_STATX_ATTR_DAX, STATX_ATTR_DAX);
 #ifdef STATX_ATTR_WRITE_ATOMIC
 SAME(CURING_STATX_ATTR_WRITE_ATOMIC, STATX_ATTR_WRITE_ATOMIC);
 #endif
+SAME(CURING_EPOLL_CTL_ADD, EPOLL_CTL_ADD);
+SAME(CURING_EPOLL_CTL_DEL, EPOLL_CTL_DEL);
+SAME(CURING_EPOLL_CTL_MOD, EPOLL_CTL_MOD);
+SAME(CURING_EPOLLONESHOT, EPOLLONESHOT);
+SAME(CURING_EPOLLET, EPOLLET);
 SAME(CURING_RENAME_NOREPLACE, RENAME_NOREPLACE);
 SAME(CURING_RENAME_EXCHANGE, RENAME_EXCHANGE);
 SAME(CURING_RENAME_WHITEOUT, RENAME_WHITEOUT);

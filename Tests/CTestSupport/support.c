@@ -48,6 +48,11 @@ int32_t test_epoll_add(int32_t set, int32_t file, uint32_t events, uint64_t data
     return epoll_ctl(set, EPOLL_CTL_ADD, file, &event) < 0 ? -errno : 0;
 }
 
+int32_t test_epoll_event_is(const void *event, uint32_t events, uint64_t data) {
+    const struct epoll_event *expected = event;
+    return expected->events == events && expected->data.u64 == data;
+}
+
 size_t test_epoll_event_size(void) {
     return sizeof(struct epoll_event);
 }

@@ -414,6 +414,17 @@ struct curing_futex_waitv {
     uint32_t resv;
 };
 
+/// A file of an epoll set and what is said of it (`struct epoll_event`), which is packed on one architecture.
+struct curing_epoll_event {
+    /// `EPOLL*`.
+    uint32_t events;
+    uint64_t data;
+}
+#if defined(__x86_64__)
+__attribute__((packed))
+#endif
+;
+
 /// Protection information of a read or write, with `CURING_RW_ATTR_FLAG_PI` (`struct io_uring_attr_pi`).
 struct curing_attr_pi {
     uint16_t flags;
@@ -492,15 +503,6 @@ static const uint8_t CURING_OP_WRITEV_FIXED = 61;
 static const uint8_t CURING_OP_PIPE = 62;
 static const uint8_t CURING_OP_NOP128 = 63;
 static const uint8_t CURING_OP_URING_CMD128 = 64;
-
-// struct epoll_event, which is packed on one architecture.
-#if defined(__x86_64__)
-static const uint32_t CURING_EPOLL_EVENT_SIZE = 12;
-static const uint32_t CURING_EPOLL_DATA_OFFSET = 4;
-#else
-static const uint32_t CURING_EPOLL_EVENT_SIZE = 16;
-static const uint32_t CURING_EPOLL_DATA_OFFSET = 8;
-#endif
 
 // curing_sqe.flags
 static const uint8_t CURING_SQE_FIXED_FILE = 1 << 0;
@@ -615,6 +617,15 @@ static const uint64_t CURING_RW_ATTR_FLAG_PI = 1 << 0;
 // curing_sqe.fd of CURING_OP_FUTEX_WAIT and CURING_OP_FUTEX_WAKE, and curing_futex_waitv.flags
 static const uint32_t CURING_FUTEX2_SIZE_U32 = 2;
 static const uint32_t CURING_FUTEX2_PRIVATE = 128;
+
+// curing_sqe.len of CURING_OP_EPOLL_CTL
+static const uint32_t CURING_EPOLL_CTL_ADD = 1;
+static const uint32_t CURING_EPOLL_CTL_DEL = 2;
+static const uint32_t CURING_EPOLL_CTL_MOD = 3;
+
+// curing_epoll_event.events that only epoll knows
+static const uint32_t CURING_EPOLLONESHOT = 1u << 30;
+static const uint32_t CURING_EPOLLET = 1u << 31;
 
 // curing_open_how.resolve
 static const uint64_t CURING_RESOLVE_NO_XDEV = 1 << 0;

@@ -17,6 +17,9 @@ int32_t test_epoll_create(void);
 /// Puts a file into an epoll set; 0 or a negative errno.
 int32_t test_epoll_add(int32_t set, int32_t file, uint32_t events, uint64_t data);
 
+/// Whether a `struct epoll_event` has these events and data; 1 or 0.
+int32_t test_epoll_event_is(const void *event, uint32_t events, uint64_t data);
+
 /// How large `struct epoll_event` is.
 size_t test_epoll_event_size(void);
 

@@ -172,6 +172,128 @@ import Testing
     }
 }
 
+@Suite struct EpollControlTests {
+    @Test func encodesLikeLiburing() {
+        let set = UnownedDescriptor(FileDescriptor(rawValue: 7))
+        let file = UnownedDescriptor(FileDescriptor(rawValue: 9))
+        let data = 0xfedc_ba98_7654_3210 as UInt64
+        let flags: EpollFlags = [.edgeTriggered, .oneShot]
+        unsafe expectEncoding(of: EpollControl(set, adding: file, for: [.input, .exclusive], flags: flags, data: data)) { entry, _, event in
+            unsafe reference_prep_epoll_ctl(entry, 7, 9, 1, event)
+            #expect(unsafe test_epoll_event_is(event, 0xd000_0001, data) == 1)
+        }
+        unsafe expectEncoding(of: EpollControl(set, modifying: file, for: .output, data: 5)) { entry, _, event in
+            unsafe reference_prep_epoll_ctl(entry, 7, 9, 3, event)
+            #expect(unsafe test_epoll_event_is(event, 4, 5) == 1)
+        }
+        unsafe expectEncoding(of: EpollControl(set, removing: file)) { entry, _, event in
+            unsafe reference_prep_epoll_ctl(entry, 7, 9, 2, event)
+        }
+    }
+
+    @Test(arguments: RingKind.allCases) func addsModifiesAndRemoves(kind: RingKind) throws {
+        let set = try EpollSet()
+        let sockets = try DescriptorPair.sockets()
+        try write(1, to: sockets.second)
+        try withRing(kind) { ring in
+            try ring.run(EpollControl(set.descriptor, adding: sockets.first, for: .input, data: 0xfedc_ba98_7654_3210)).result.get()
+            #expect(try set.events(ring: &ring) == [EpollEvent(events: .input, data: 0xfedc_ba98_7654_3210)])
+            try ring.run(EpollControl(set.descriptor, modifying: sockets.first, for: .output, data: 2)).result.get()
+            #expect(try set.events(ring: &ring) == [EpollEvent(events: .output, data: 2)])
+            try ring.run(EpollControl(set.descriptor, removing: sockets.first)).result.get()
+            // Nothing is left to tell of but this one, which is ready at once.
+            try ring.run(EpollControl(set.descriptor, adding: sockets.second, for: .output, data: 3)).result.get()
+            #expect(try set.events(ring: &ring) == [EpollEvent(events: .output, data: 3)])
+        }
+    }
+
+    @Test func tellsOnceOrOfWhatHappensWhenAsked() throws {
+        var ring = try Ring<Int>(entries: 8)
+        let set = try EpollSet()
+        let sockets = try DescriptorPair.sockets()
+        let clock = try DescriptorPair.sockets()
+        try write(1, to: sockets.second)
+        // Always ready, so that no wait is for ever.
+        try ring.run(EpollControl(set.descriptor, adding: clock.first, for: .output, data: 0)).result.get()
+        try ring.run(EpollControl(set.descriptor, adding: sockets.first, for: .input, flags: .oneShot, data: 1)).result.get()
+        #expect(try set.events(ring: &ring).map(\.data) == [0, 1])
+        try write(2, to: sockets.second)
+        #expect(try set.events(ring: &ring).map(\.data) == [0])
+        try ring.run(EpollControl(set.descriptor, modifying: sockets.first, for: .input, flags: .edgeTriggered, data: 2)).result.get()
+        #expect(try set.events(ring: &ring).map(\.data).sorted() == [0, 2])
+        #expect(try set.events(ring: &ring).map(\.data) == [0])
+        try write(3, to: sockets.second)
+        #expect(try set.events(ring: &ring).map(\.data).sorted() == [0, 2])
+    }
+
+    @Test func reportsTheKernelsErrors() throws {
+        var ring = try Ring<Int>(entries: 8)
+        let set = try EpollSet()
+        let sockets = try DescriptorPair.sockets()
+        var errno = try ring.run(EpollControl(set.descriptor, removing: sockets.first)).entry.errno
+        #expect(errno == .noSuchFileOrDirectory)
+        errno = try ring.run(EpollControl(set.descriptor, modifying: sockets.first, for: .input, data: 0)).entry.errno
+        #expect(errno == .noSuchFileOrDirectory)
+        try ring.run(EpollControl(set.descriptor, adding: sockets.first, for: .input, data: 0)).result.get()
+        errno = try ring.run(EpollControl(set.descriptor, adding: sockets.first, for: .input, data: 0)).entry.errno
+        #expect(errno == .fileExists)
+        errno = try ring.run(EpollControl(set.descriptor, modifying: sockets.first, for: .exclusive, data: 0)).entry.errno
+        #expect(errno == .invalidArgument)
+        let directory = try TemporaryDirectory()
+        errno = try ring.run(EpollControl(set.descriptor, adding: directory.open("a"), for: .input, data: 0)).entry.errno
+        #expect(errno == .notPermitted)
+        errno = try ring.run(EpollControl(sockets.first, adding: sockets.second, for: .input, data: 0)).entry.errno
+        #expect(errno == .invalidArgument)
+    }
+
+    @Test func keepsBothFilesOpenUntilItIsDoneAndNoLonger() throws {
+        var ring = try Ring<Int>(entries: 8)
+        let set = try EpollSet()
+        let sockets = try DescriptorPair.sockets()
+        try ring.prepare(EpollControl(set.descriptor, adding: sockets.first, for: .input, data: 4), tag: 0)
+        expectHeld(set.descriptor)
+        drop(sockets.first)
+        let completed = try ring.nextCompletionWaiting().take(EpollControl.self)
+        try completed.result.get()
+        // The operation that came back has the file still; the set does not.
+        try write(1, to: sockets.second)
+        #expect(try set.events(ring: &ring).map(\.data) == [4])
+        drop(completed)
+        expectHeld(set.descriptor, false)
+        #expect(sockets.second.receiveBounded() == [])
+    }
+
+    @Test func droppingTheRingLetsGoOfBothFiles() throws {
+        let set = try EpollSet()
+        let sockets = try DescriptorPair.sockets()
+        for _ in 0..<50 {
+            var ring = try Ring<Int>(entries: 16)
+            // A worker carries them out, so that some are in flight when the ring ends.
+            for tag in 0..<16 { try ring.prepare(EpollControl(set.descriptor, removing: sockets.first), tag: tag, options: .asynchronous) }
+            try ring.submit()
+            let leftovers = ring.close(deadline: .seconds(10))
+            #expect(leftovers.isEmpty)
+        }
+        expectHeld(set.descriptor, false)
+        expectHeld(sockets.first, false)
+    }
+
+    @Test func aDirectDescriptorTraps() async {
+        expectSentence(
+            "A direct descriptor has no number in the process",
+            of: await #expect(processExitsWith: .failure, observing: [\.standardErrorContent]) {
+                var ring = try Ring<Int>(entries: 8)
+                let table = try ring.makeFileTable(count: 1)
+                let set = try EpollSet()
+                let sockets = try DescriptorPair.sockets()
+                let direct = try ring.run(RegisterDescriptor(sockets.first, into: table.anySlot)).result.get()
+                var operation = EpollControl(set.descriptor, removing: sockets.first)
+                operation.file = direct.hold()
+                try ring.prepare(operation, tag: 0)
+            })
+    }
+}
+
 /// An epoll set, and its system calls.
 private struct EpollSet: ~Copyable {
     let descriptor: Descriptor
@@ -187,5 +309,12 @@ private struct EpollSet: ~Copyable {
         let status = test_epoll_add(
             descriptor.unowned.fileDescriptor.rawValue, file.unowned.fileDescriptor.rawValue, events.rawValue, data)
         if status != 0 { throw Errno(rawValue: -status) }
+    }
+
+    /// The events that are there, waiting for one.
+    func events(ring: inout Ring<Int>) throws -> [EpollEvent] {
+        let completed = try ring.run(EpollWait(descriptor, into: EpollEvents(capacity: 4)))
+        let count = try completed.result.get()
+        return (0..<count).map { completed.operation.events[$0] }
     }
 }
