@@ -26,6 +26,7 @@
 #include <sys/syscall.h>
 #include <sys/un.h>
 #include <sys/wait.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 // The same number on every architecture but Alpha.
@@ -86,6 +87,11 @@ int32_t test_child_maps(const void *address) {
     }
     int32_t answer = answer_of(child);
     return answer == 2 ? -EINVAL : answer;
+}
+
+int32_t test_get_attribute(const char *path, const char *name, void *value, size_t count) {
+    ssize_t found = getxattr(path, name, value, count);
+    return found < 0 ? -errno : (int32_t)found;
 }
 
 int32_t test_child_submits(int32_t ring) {

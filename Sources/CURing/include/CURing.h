@@ -635,6 +635,10 @@ static const uint64_t CURING_RESOLVE_BENEATH = 1 << 3;
 static const uint64_t CURING_RESOLVE_IN_ROOT = 1 << 4;
 static const uint64_t CURING_RESOLVE_CACHED = 1 << 5;
 
+// curing_sqe.op_flags of CURING_OP_SETXATTR and CURING_OP_FSETXATTR
+static const uint32_t CURING_XATTR_CREATE = 1;
+static const uint32_t CURING_XATTR_REPLACE = 2;
+
 // In place of a directory's descriptor
 static const int32_t CURING_AT_FDCWD = -100;
 

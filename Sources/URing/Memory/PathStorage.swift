@@ -39,12 +39,24 @@ public struct PathStorage: ~Copyable, @unchecked Sendable {
         self.init(FilePath(string))
     }
 
+    /// Copies a string as it is, which has no NUL in it.
+    init(copying string: String) {
+        byteCount = string.utf8.count
+        unsafe characters = .allocate(capacity: byteCount + 1)
+        // SAFETY: there is room for as many bytes as the string has, and a NUL.
+        for (index, byte) in string.utf8.enumerated() { unsafe characters[index] = CChar(bitPattern: byte) }
+        unsafe characters[byteCount] = 0
+    }
+
     deinit {
         unsafe characters.deallocate()
     }
 
     /// The path.
     public var path: FilePath { unsafe FilePath(platformString: characters) }
+
+    /// The characters as they are.
+    var string: String { unsafe String(cString: characters) }
 }
 
 extension SubmissionEntry {

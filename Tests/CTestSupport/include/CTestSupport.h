@@ -29,6 +29,9 @@ size_t test_allocated_byte_count(void);
 /// Forks; the child says whether the page at an address is mapped. Returns 1 if it is, 0 if not, or a negative errno.
 int32_t test_child_maps(const void *address);
 
+/// Is getxattr(2). Returns the count or a negative errno.
+int32_t test_get_attribute(const char *path, const char *name, void *value, size_t count);
+
 /// Forks; the child calls io_uring_enter(2) to submit one entry. Returns what it got, a count or a negative errno.
 int32_t test_child_submits(int32_t ring);
 
