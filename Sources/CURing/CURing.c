@@ -11,6 +11,7 @@
 #include <linux/fs.h>
 #include <linux/futex.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -19,6 +20,7 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <sys/xattr.h>
 #include <time.h>
 #include <unistd.h>
@@ -254,6 +256,17 @@ SAME_FIELD(curing_recvmsg_out, flags, io_uring_recvmsg_out, flags);
 SAME_SIZE(curing_epoll_event, epoll_event);
 SAME_FIELD(curing_epoll_event, events, epoll_event, events);
 SAME_FIELD(curing_epoll_event, data, epoll_event, data);
+
+// siginfo_t has no tag.
+#define SAME_INFO(field, member) \
+    _Static_assert(offsetof(struct curing_siginfo, field) == offsetof(siginfo_t, member), #field " does not start where " #member " does")
+_Static_assert(sizeof(struct curing_siginfo) == sizeof(siginfo_t), "curing_siginfo is not as large as siginfo_t");
+SAME_INFO(signo, si_signo);
+SAME_INFO(error, si_errno);
+SAME_INFO(code, si_code);
+SAME_INFO(pid, si_pid);
+SAME_INFO(uid, si_uid);
+SAME_INFO(status, si_status);
 
 // Defined by the kernel's futex header together with the structure, from Linux 5.16 on.
 #ifdef FUTEX_32
@@ -845,6 +858,22 @@ SAME(CURING_EPOLLONESHOT, EPOLLONESHOT);
 SAME(CURING_EPOLLET, EPOLLET);
 SAME(CURING_XATTR_CREATE, XATTR_CREATE);
 SAME(CURING_XATTR_REPLACE, XATTR_REPLACE);
+SAME(CURING_P_ALL, P_ALL);
+SAME(CURING_P_PID, P_PID);
+SAME(CURING_P_PGID, P_PGID);
+#if __GLIBC__ > 2 || __GLIBC_MINOR__ >= 36
+SAME(CURING_P_PIDFD, P_PIDFD);
+#endif
+SAME(CURING_WNOHANG, WNOHANG);
+SAME(CURING_WSTOPPED, WSTOPPED);
+SAME(CURING_WEXITED, WEXITED);
+SAME(CURING_WCONTINUED, WCONTINUED);
+SAME(CURING_WNOWAIT, WNOWAIT);
+SAME(CURING_CLD_EXITED, CLD_EXITED);
+SAME(CURING_CLD_KILLED, CLD_KILLED);
+SAME(CURING_CLD_DUMPED, CLD_DUMPED);
+SAME(CURING_CLD_STOPPED, CLD_STOPPED);
+SAME(CURING_CLD_CONTINUED, CLD_CONTINUED);
 SAME(CURING_RENAME_NOREPLACE, RENAME_NOREPLACE);
 SAME(CURING_RENAME_EXCHANGE, RENAME_EXCHANGE);
 SAME(CURING_RENAME_WHITEOUT, RENAME_WHITEOUT);

@@ -89,6 +89,24 @@ int32_t test_child_maps(const void *address) {
     return answer == 2 ? -EINVAL : answer;
 }
 
+int32_t test_start_child(int32_t control) {
+    pid_t child = fork();
+    if (child == 0) {
+        // No other test is to wait for the end of what this one has by chance.
+        if (control > 0)
+            syscall(SYS_close_range, 0, control - 1, 0);
+        syscall(SYS_close_range, control + 1, ~0U, 0);
+        unsigned char status = 0;
+        _exit(read(control, &status, 1) == 1 ? status : 0);
+    }
+    return child < 0 ? -errno : child;
+}
+
+int32_t test_open_process(int32_t process, int32_t flags) {
+    long descriptor = syscall(SYS_pidfd_open, process, flags);
+    return descriptor < 0 ? -errno : (int32_t)descriptor;
+}
+
 int32_t test_get_attribute(const char *path, const char *name, void *value, size_t count) {
     ssize_t found = getxattr(path, name, value, count);
     return found < 0 ? -errno : (int32_t)found;

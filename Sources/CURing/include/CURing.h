@@ -425,6 +425,27 @@ __attribute__((packed))
 #endif
 ;
 
+/// What `CURING_OP_WAITID` says of a child (`siginfo_t`, whose other uses have other fields).
+struct curing_siginfo {
+    /// `SIGCHLD`, or 0 when there is nothing to say.
+    int32_t signo;
+    int32_t error;
+    /// `CURING_CLD_*`.
+    int32_t code;
+#if UINTPTR_MAX > UINT32_MAX
+    int32_t pad;
+#endif
+    int32_t pid;
+    uint32_t uid;
+    /// An exit status or a signal, by the code.
+    int32_t status;
+#if UINTPTR_MAX > UINT32_MAX
+    int32_t rest[25];
+#else
+    int32_t rest[26];
+#endif
+};
+
 /// Protection information of a read or write, with `CURING_RW_ATTR_FLAG_PI` (`struct io_uring_attr_pi`).
 struct curing_attr_pi {
     uint16_t flags;
@@ -638,6 +659,26 @@ static const uint64_t CURING_RESOLVE_CACHED = 1 << 5;
 // curing_sqe.op_flags of CURING_OP_SETXATTR and CURING_OP_FSETXATTR
 static const uint32_t CURING_XATTR_CREATE = 1;
 static const uint32_t CURING_XATTR_REPLACE = 2;
+
+// curing_sqe.len of CURING_OP_WAITID: what the descriptor names
+static const uint32_t CURING_P_ALL = 0;
+static const uint32_t CURING_P_PID = 1;
+static const uint32_t CURING_P_PGID = 2;
+static const uint32_t CURING_P_PIDFD = 3;
+
+// curing_sqe.file_index of CURING_OP_WAITID
+static const uint32_t CURING_WNOHANG = 0x1;
+static const uint32_t CURING_WSTOPPED = 0x2;
+static const uint32_t CURING_WEXITED = 0x4;
+static const uint32_t CURING_WCONTINUED = 0x8;
+static const uint32_t CURING_WNOWAIT = 0x1000000;
+
+// curing_siginfo.code that CURING_OP_WAITID gives
+static const int32_t CURING_CLD_EXITED = 1;
+static const int32_t CURING_CLD_KILLED = 2;
+static const int32_t CURING_CLD_DUMPED = 3;
+static const int32_t CURING_CLD_STOPPED = 5;
+static const int32_t CURING_CLD_CONTINUED = 6;
 
 // In place of a directory's descriptor
 static const int32_t CURING_AT_FDCWD = -100;

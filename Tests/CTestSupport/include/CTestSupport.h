@@ -29,6 +29,12 @@ size_t test_allocated_byte_count(void);
 /// Forks; the child says whether the page at an address is mapped. Returns 1 if it is, 0 if not, or a negative errno.
 int32_t test_child_maps(const void *address);
 
+/// Forks; the child has only this descriptor, and exits with the byte that it reads from it. Returns its number, or a negative errno.
+int32_t test_start_child(int32_t control);
+
+/// Is pidfd_open(2). Returns the descriptor or a negative errno.
+int32_t test_open_process(int32_t process, int32_t flags);
+
 /// Is getxattr(2). Returns the count or a negative errno.
 int32_t test_get_attribute(const char *path, const char *name, void *value, size_t count);
 
