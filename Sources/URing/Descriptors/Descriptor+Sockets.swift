@@ -62,6 +62,8 @@ extension Descriptor {
     }
 
     /// Sets an option, as setsockopt(2) does.
+    ///
+    /// For doing it through a ring, also for a ``DirectDescriptor``, there is ``SetSocketOption``.
     public borrowing func setOption<Value>(_ option: SocketOption<Value>, to value: Value) throws(Errno) {
         var number = value.optionNumber
         // SAFETY: the kernel reads the number during the call.
@@ -70,6 +72,8 @@ extension Descriptor {
     }
 
     /// Reads an option, as getsockopt(2) does.
+    ///
+    /// For doing it through a ring, also for a ``DirectDescriptor``, there is ``GetSocketOption``.
     public borrowing func option<Value>(_ option: SocketOption<Value>) throws(Errno) -> Value {
         var number: Int32 = 0
         var count = socklen_t(MemoryLayout<Int32>.size)
