@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The Swift loop's way with a ring, in C with liburing: the same queues and the same looks at each source, for watches alone.
+// The Swift loop's way with a ring, in C with liburing: handlers are called from the completion queue, and polls prepared again behind them;
+// there are the same queues for what is not so simple, and the same looks at each source, for watches alone.
 
 #include "Pipes.h"
 
@@ -43,6 +44,7 @@ typedef struct source {
     bool is_queued;
     bool is_ready;
     bool is_polled;
+    bool is_called;
     bool is_shared;
 } source;
 
@@ -51,11 +53,8 @@ typedef struct loop {
     source *sources;
     queue pending;
     queue ready;
-    bool is_eager;
-    // Nothing is ever in these here; the contract wants a look at them before each handler.
-    int immediate_count;
-    int signal_count;
-    int timer_count;
+    // Only eager loops do: no timers, signals or handlers to be called at once are ever there.
+    bool looks_first;
 } loop;
 
 static void enqueue(loop *loop, int index) {
@@ -64,11 +63,8 @@ static void enqueue(loop *loop, int index) {
     append(&loop->pending, index);
 }
 
-static void prepare(loop *loop, int index) {
+static void arm(loop *loop, int index) {
     source *source = &loop->sources[index];
-    source->is_queued = false;
-    if (source->is_ready || source->has_ended || source->wanted == 0) return;
-    if (source->is_polled && source->wanted == source->polled) return;
     struct io_uring_sqe *entry = io_uring_get_sqe(&loop->ring);
     if (!entry) {
         if (io_uring_submit(&loop->ring) < 0) abort();
@@ -82,55 +78,87 @@ static void prepare(loop *loop, int index) {
     source->in_flight += 1;
 }
 
-static void complete(loop *loop, const struct io_uring_cqe *completion) {
-    uint64_t data = io_uring_cqe_get_data64(completion);
-    int index = (int)(uint32_t)data;
+static void prepare(loop *loop, int index) {
     source *source = &loop->sources[index];
-    source->in_flight -= 1;
-    if (source->arming != data >> 32 || source->has_ended) return;
-    source->is_polled = false;
-    source->arming += 1;
-    source->found = completion->res < 0 ? POLLNVAL : (unsigned)completion->res & (source->wanted | POLLERR | POLLHUP | POLLRDHUP);
-    if (source->found == 0) {
-        enqueue(loop, index);
-    } else if (!source->is_ready) {
-        source->is_ready = true;
-        append(&loop->ready, index);
-    }
+    source->is_queued = false;
+    if (source->is_ready || source->is_called || source->has_ended || source->wanted == 0 || source->is_polled) return;
+    arm(loop, index);
 }
 
 static int enter(loop *loop, bool is_waiting) {
     while (loop->pending.count > 0) prepare(loop, pop(&loop->pending));
-    int status = is_waiting ? io_uring_submit_and_wait(&loop->ring, 1) : io_uring_submit(&loop->ring);
-    struct io_uring_cqe *completion;
-    unsigned head, seen = 0;
-    io_uring_for_each_cqe(&loop->ring, head, completion) {
-        complete(loop, completion);
-        seen += 1;
+    return is_waiting ? io_uring_submit_and_wait(&loop->ring, 1) : io_uring_submit(&loop->ring);
+}
+
+static void end_turn(loop *loop, int index) {
+    source *source = &loop->sources[index];
+    source->is_called = false;
+    if (source->has_ended) return;
+    if (source->wanted != 0 && !source->is_polled) arm(loop, index);
+    else enqueue(loop, index);
+}
+
+// Calls the handler of the source whose poll has completed; false if it is not to be called for that, or not yet.
+static bool run_completion(loop *loop, const struct io_uring_cqe *completion) {
+    uint64_t data = io_uring_cqe_get_data64(completion);
+    int result = completion->res;
+    io_uring_cq_advance(&loop->ring, 1);
+    int index = (int)(uint32_t)data;
+    source *source = &loop->sources[index];
+    source->in_flight -= 1;
+    if (source->arming != data >> 32 || source->has_ended) return false;
+    source->is_polled = false;
+    unsigned events = (unsigned)result & (source->wanted | POLLERR | POLLHUP | POLLRDHUP | POLLNVAL);
+    if (result < 0) events = POLLNVAL;
+    if (source->wanted == 0 || events == 0) {
+        enqueue(loop, index);
+        return false;
     }
-    io_uring_cq_advance(&loop->ring, seen);
-    return status;
+    if (source->is_shared || source->is_called || events & POLLNVAL) {
+        source->found = events;
+        if (!source->is_ready) append(&loop->ready, index);
+        source->is_ready = true;
+        return false;
+    }
+    source->is_called = true;
+    source->handler(loop, index, events, source->data);
+    end_turn(loop, index);
+    return true;
+}
+
+static bool run_ready(loop *loop) {
+    int index = pop(&loop->ready);
+    source *source = &loop->sources[index];
+    source->is_ready = false;
+    if (source->has_ended || source->is_called) return false;
+    source->is_called = true;
+    source->handler(loop, index, source->found, source->data);
+    end_turn(loop, index);
+    return true;
+}
+
+static const struct io_uring_cqe *next_completion(const loop *loop) {
+    struct io_uring_cqe *completion;
+    unsigned head;
+    io_uring_for_each_cqe(&loop->ring, head, completion) return completion;
+    return NULL;
 }
 
 static int loop_once(loop *loop) {
     while (true) {
-        if (loop->immediate_count > 0 || loop->signal_count > 0 || loop->timer_count > 0) abort();
-        if (loop->ready.count == 0) {
-            int status = enter(loop, true);
-            if (status < 0) return status;
-            continue;
-        }
-        if (loop->is_eager && loop->pending.count > 0) {
+        const struct io_uring_cqe *completion;
+        if (loop->looks_first && (loop->ready.count > 0 || next_completion(loop))) {
             int status = enter(loop, false);
             if (status < 0) return status;
         }
-        int index = pop(&loop->ready);
-        source *source = &loop->sources[index];
-        source->is_ready = false;
-        if (source->has_ended || source->is_shared) continue;
-        source->handler(loop, index, source->found, source->data);
-        if (!loop->sources[index].has_ended) enqueue(loop, index);
-        return 0;
+        if (loop->ready.count > 0) {
+            if (run_ready(loop)) return 0;
+        } else if ((completion = next_completion(loop))) {
+            if (run_completion(loop, completion)) return 0;
+        } else {
+            int status = enter(loop, true);
+            if (status < 0) return status;
+        }
     }
 }
 
@@ -143,7 +171,7 @@ static void handle(loop *loop, int index, unsigned events, void *data) {
 
 static double run(long long calls, bool is_eager) {
     int count = pipes_handler_count();
-    loop loop = { .is_eager = is_eager };
+    loop loop = { .looks_first = is_eager };
     int status = io_uring_queue_init(
         256, &loop.ring, IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_SUBMIT_ALL | IORING_SETUP_TASKRUN_FLAG);
     if (status < 0) return status;

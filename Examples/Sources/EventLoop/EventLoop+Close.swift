@@ -11,13 +11,14 @@ extension EventLoop {
     ///
     /// - Throws: What closing reports of data that could not be written; the descriptor is closed all the same.
     public mutating func close(_ descriptor: consuming Descriptor) throws(Errno) {
+        if called != nil { takeBackPoll() }
         let number = descriptor.unowned.fileDescriptor.rawValue
         endWatches(of: number)
         let place = add(.closing)
         try ring.close(cancelling: descriptor, tag: Tag(index: place, arming: 0))
         sources[Int(place)].inFlightCount = 1
         closingError = nil
-        while sources[Int(place)].inFlightCount > 0 || hasPolls(of: number) { try enter(.waitForCompletion) }
+        while sources[Int(place)].inFlightCount > 0 || hasPolls(of: number) { try completeMore() }
         sources[Int(place)].hasEnded = true
         freeIfDone(place)
         if let closingError { throw closingError }
@@ -27,10 +28,11 @@ extension EventLoop {
     ///
     /// Nobody else may close it too.
     public mutating func close(_ descriptor: UnownedDescriptor) throws(Errno) {
+        if called != nil { takeBackPoll() }
         let number = descriptor.fileDescriptor.rawValue
         endWatches(of: number)
         try ring.cancelAll(on: descriptor)
-        while hasPolls(of: number) { try enter(.waitForCompletion) }
+        while hasPolls(of: number) { try completeMore() }
         do {
             try descriptor.fileDescriptor.close()
         } catch {
@@ -41,6 +43,13 @@ extension EventLoop {
     mutating func completeClosing(_ completion: consuming Completion<Tag>, at place: UInt32) {
         let completed = completion.take(Close<Descriptor>.self)
         if case .failure(let errno) = completed.result { closingError = errno }
+    }
+
+    /// Waits for something to complete that is certain to come, and takes note of it and of all that was there.
+    private mutating func completeMore() throws(Errno) {
+        try prepareQueued()
+        try ring.submit(waitingFor: 1)
+        completeAll()
     }
 
     private mutating func endWatches(of number: Int32) {

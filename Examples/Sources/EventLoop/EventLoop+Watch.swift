@@ -76,7 +76,8 @@ extension EventLoop {
         if descriptor.watches.isEmpty && descriptors[descriptor.number] === descriptor { descriptors[descriptor.number] = nil }
         noteSharing(of: descriptor)
         if epoll != nil { updateEpollSet(for: descriptor) }
-        // With it go the handler, and the loop's own hold on the file.
+        // With it go the handler, unless it is that which is being called, and the loop's holds on the file.
+        if called != nil && sources[Int(place)].handler == nil { takeBackPoll() }
         files[Int(place)] = nil
         sources[Int(place)].handler = nil
         end(place)
@@ -89,31 +90,15 @@ extension EventLoop {
 
     // MARK: Polls
 
-    /// Prepares new polls of watches, up to the first source in the queue that wants something else.
-    ///
-    /// It is lent the parts of the loop that it needs: a span of the table is an access to whatever the table is a part of.
-    @inline(__always)
-    static func preparePolls(
-        _ sources: inout [Source], _ queues: inout Queues, _ files: borrowing [WatchedFile?], _ ring: inout Ring<Tag>
-    ) throws(Errno) {
-        var table = sources.mutableSpan
-        while !queues.pending.isEmpty {
-            let place = Int(queues.pending.first)
-            // If its handler is to be called, its turn to be armed comes afterwards.
-            guard table[place].kind == .watch, !table[place].isReady, table[place].poll == nil, !table[place].wanted.isEmpty,
-                let poll = poll(files, place, for: table[place].wanted)
-            else { return }
-            let token = try ring.prepare(poll, tag: Tag(index: queues.pending.first, arming: table[place].arming))
-            table[place].beginPoll(token)
-            queues.takePending(in: &table)
-        }
-    }
-
-    /// Prepares what changes a watch's poll in flight.
-    mutating func changePoll(_ place: UInt32) throws(Errno) {
+    /// Prepares a watch's poll, or what changes the one in flight.
+    mutating func preparePoll(_ place: UInt32) throws(Errno) {
         switch sources[Int(place)].change {
         case .nothing:
             break
+        case .arm(let events):
+            guard let file = files[Int(place)] else { break }
+            let tag = Tag(index: place, arming: sources[Int(place)].arming)
+            sources[Int(place)].beginPoll(try ring.prepare(Poll(file.hold, for: events), tag: tag))
         case .cancel(let poll):
             try ring.prepare(Cancel(poll), tag: .control)
             sources[Int(place)].disarm()
@@ -124,44 +109,66 @@ extension EventLoop {
         }
     }
 
-    /// Makes a poll of a watch's file, which the table keeps meanwhile, so that it is not counted as used once more.
-    @inline(__always)
-    private static func poll(_ files: borrowing [WatchedFile?], _ place: Int, for events: PollEvents) -> Poll? {
-        guard let file = files[place] else { return nil }
-        return Poll(file.hold, for: events)
+    /// Takes note of what a watch's poll came to.
+    mutating func completePoll(_ completion: consuming Completion<Tag>, at place: UInt32) {
+        let arming = completion.tag.arming
+        let completed = completion.take(Poll.self)
+        queues.follow(sources[Int(place)].endPoll(arming: arming, completed.result), place, in: &sources)
     }
 
-    /// Takes note of what the polls of watches came to.
-    ///
-    /// - Returns: The first completion of something else; nil if there are no more.
-    @inline(__always)
-    static func completePolls(_ sources: inout [Source], _ queues: inout Queues, _ ring: inout Ring<Tag>) -> Completion<Tag>? {
-        var table = sources.mutableSpan
-        while let completion = ring.nextCompletion() {
-            let (place, arming) = (completion.tag.index, completion.tag.arming)
-            guard place < table.count, table[Int(place)].kind == .watch else { return completion }
-            let completed = completion.take(Poll.self)
-            queues.follow(table[Int(place)].endPoll(arming: arming, completed.result), place, in: &table)
-        }
-        return nil
+    /// Gives up the poll of the handler that is being called, which is armed anew when it returns.
+    @inline(never)
+    mutating func takeBackPoll() {
+        guard let completion = called.take() else { return }
+        sources[Int(completion.tag.index)].losePoll()
+        _ = completion.take(Poll.self)
     }
 
     // MARK: The handler
 
-    /// Calls a watch's handler; false if there is nothing to call it for any more.
+    /// Calls the handler of the watch whose poll has completed; false if it is not to be called for that, or not yet.
     @inline(__always)
-    mutating func runWatch(_ watch: Watch, _ handler: consuming HandlerBox, _ events: PollEvents) -> Bool {
-        if events.isEmpty {
-            queues.endTurn(of: watch, handler, in: &sources)
+    mutating func run(_ completion: consuming Completion<Tag>) -> Bool {
+        guard let turn = queues.takeTurn(completion.tag, completion.entry, of: &sources) else {
+            complete(completion)
             return false
         }
-        if events.contains(.invalid) { sources[Int(watch.index)].wanted = [] }
+        called = consume completion
         // Taken apart and put together again, the closure is moved, and its references are not counted.
-        let call = (consume handler).call
+        let (watch, events) = (turn.watch, turn.events)
+        let call = (consume turn).handler.call
         call(&self, watch, events)
+        endTurn(of: watch, HandlerBox(call: consume call))
+        return true
+    }
+
+    /// Gives a watch its handler back, which has been called, and prepares its poll again.
+    @inline(__always)
+    private mutating func endTurn(of watch: Watch, _ handler: consuming HandlerBox) {
+        // If it is still there, the watch has not ended.
+        guard let completion = called.take() else { return queues.endTurn(of: watch, handler, in: &sources) }
+        let wanted = sources[Int(watch.index)].wanted
+        if !wanted.isEmpty {
+            do {
+                let token = try ring.prepareAgain(completion, as: Poll.self) { poll, _ in poll.events = wanted }
+                return queues.endTurn(of: watch, handler, token, in: &sources)
+            } catch {
+                // The queue is full, and could not be submitted: the next call says why, if it is still so.
+            }
+        }
+        sources[Int(watch.index)].losePoll()
+        queues.endTurn(of: watch, handler, in: &sources)
+    }
+
+    /// Calls a watch's handler; false if there is nothing to call it for any more.
+    mutating func runWatch(_ turn: consuming Source.Turn) -> Bool {
+        let (watch, events) = (turn.watch, turn.events)
+        let call = (consume turn).handler.call
+        if events.contains(.invalid) { sources[Int(watch.index)].wanted = [] }
+        if !events.isEmpty { call(&self, watch, events) }
         queues.endTurn(of: watch, HandlerBox(call: consume call), in: &sources)
         if events.contains(.invalid) { cancel(watch) }
-        return true
+        return !events.isEmpty
     }
 
     /// What a descriptor is ready for at this moment: another of its handlers may have taken what was there.

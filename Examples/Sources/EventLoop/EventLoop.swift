@@ -46,12 +46,16 @@ public struct EventLoop: ~Copyable {
     /// How many sources are the user's.
     var userSourceCount = 0
     var queues = Queues()
+    /// The ended poll of the handler that is being called, to be prepared again where it lies; none when the ring is entered.
+    var called: Completion<Tag>?
 
     /// The descriptors that are watched, by number.
     var descriptors: [Int32: WatchedDescriptor] = [:]
     var immediates = ImmediateQueue()
     var timers = TimerList()
     var signals = SignalTable()
+    /// Whether there is something to do or to look at before handlers of descriptors are called.
+    var looksFirst: Bool
     private var wakeDescriptor: OwnedNumber?
     var closingError: Errno?
     private var isStopped = false
@@ -87,6 +91,7 @@ public struct EventLoop: ~Copyable {
         self.rearming = rearming
         self.registered = registered
         self.epoll = epoll
+        looksFirst = rearming == .eager
         if epoll != nil { enqueue(add(.epollSet)) }
     }
 
@@ -105,19 +110,21 @@ public struct EventLoop: ~Copyable {
     /// - Throws: What the kernel says of the ring as a whole.
     @discardableResult
     public mutating func loopOnce(waiting: Bool = true) throws(Errno) -> Bool {
+        // This is a handler's call, and others are called in the middle of its turn.
+        if called != nil { takeBackPoll() }
+        var hasLooked = false
         while true {
-            if !immediates.isEmpty || !signals.isEmpty || !timers.isEmpty, runBeforeReady() { return true }
-            if queues.ready.isEmpty {
-                if waiting {
-                    try enter(.wait)
-                } else {
-                    try enter(.look)
-                    if queues.ready.isEmpty { return runSignal() || runTimer() }
-                }
-                continue
+            if looksFirst, try lookFirst() { return true }
+            if !queues.ready.isEmpty {
+                if runReady() { return true }
+            } else if let completion = ring.nextReadyCompletion() {
+                if run(completion) { return true }
+            } else if !hasLooked {
+                try enter(waiting ? .wait : .look)
+                hasLooked = !waiting
+            } else if try !armRest() {
+                return runSignal() || runTimer()
             }
-            if rearming == .eager && !queues.pending.isEmpty { try enter(.submit) }
-            if runReady() { return true }
         }
     }
 
@@ -135,24 +142,35 @@ public struct EventLoop: ~Copyable {
     /// Whether there is anything that a handler could be called for.
     public var hasWork: Bool { !immediates.isEmpty || !timers.isEmpty || !signals.isEmpty || userSourceCount > 0 }
 
-    /// Calls a handler that comes before those of descriptors and operations, if there is one to call.
+    /// Does what comes before the handlers of descriptors and operations; whether that was to call another.
     @inline(never)
-    private mutating func runBeforeReady() -> Bool {
-        !immediates.isEmpty && runImmediate() || !signals.isEmpty && runSignal() || !timers.isEmpty && runTimer()
+    private mutating func lookFirst() throws(Errno) -> Bool {
+        if !immediates.isEmpty && runImmediate() || !signals.isEmpty && runSignal() || !timers.isEmpty && runTimer() { return true }
+        if rearming == .eager {
+            if !queues.ready.isEmpty || ring.readyCount > 0 { try enter(.submit) }
+        } else {
+            looksFirst = !immediates.isEmpty || !signals.isEmpty || !timers.isEmpty
+        }
+        return false
     }
 
-    /// Calls the handler whose turn it is; false if there is nothing to call it for any more.
-    @inline(__always)
+    /// Arms what wants it since the last look; whether something has become ready by that.
+    @inline(never)
+    private mutating func armRest() throws(Errno) -> Bool {
+        if !queues.pending.isEmpty { try enter(.submit) }
+        return !queues.ready.isEmpty || ring.readyCount > 0
+    }
+
+    /// Calls the handler of the first source that was found ready; false if there is nothing to call it for any more.
+    @inline(never)
     private mutating func runReady() -> Bool {
-        let turn = queues.takeReady(of: &sources)
-        let watch = turn.watch
-        let events = turn.isShared ? readiness(of: watch.index) : turn.events
-        guard let handler = (consume turn).handler else { return runWithoutHandler(watch.index) }
-        return runWatch(watch, consume handler, events)
+        let place = queues.takeReady(of: &sources)
+        let events = sources[Int(place)].isShared ? readiness(of: place) : sources[Int(place)].relevantFound
+        guard let turn = sources[Int(place)].takeTurn(at: place, for: events) else { return runWithoutHandler(place) }
+        return runWatch(turn)
     }
 
     /// Has the turn of a source that is no watch, or a watch that has none.
-    @inline(never)
     private mutating func runWithoutHandler(_ place: UInt32) -> Bool {
         if sources[Int(place)].hasEnded {
             freeIfDone(place)
@@ -167,21 +185,18 @@ public struct EventLoop: ~Copyable {
     enum Entering {
         /// Submits, and waits for something to complete or a timer.
         case wait
-        /// Submits, and waits for something to complete that is certain to come.
-        case waitForCompletion
-        /// Submits, and takes what has completed.
+        /// Submits, and has the kernel give out what has completed.
         case look
         /// Submits.
         case submit
     }
 
-    /// Prepares what sources want, enters the kernel, and takes all completions.
+    /// Prepares what sources want, and enters the kernel.
     mutating func enter(_ entering: Entering) throws(Errno) {
-        if epoll == nil { try EventLoop.preparePolls(&sources, &queues, files, &ring) }
-        if !queues.pending.isEmpty { try prepareOthers() }
+        if !queues.pending.isEmpty { try prepareQueued() }
         switch entering {
         case .wait where !timers.isEmpty: try waitUntilDeadline()
-        case .wait, .waitForCompletion: try ring.submit(waitingFor: 1)
+        case .wait: try ring.submit(waitingFor: 1)
         case .look:
             // What completes from here on signals the descriptor again.
             clearWakeDescriptor()
@@ -190,8 +205,14 @@ public struct EventLoop: ~Copyable {
         case .submit:
             try ring.submit()
         }
-        // All of them, so that what is ready is known, and what operations held is let go of.
-        while let completion = EventLoop.completePolls(&sources, &queues, &ring) { complete(completion) }
+        // What the set tells of a handler that is being called does not hold any more when it returns.
+        if epoll != nil { completeAll() }
+    }
+
+    /// Takes note of all that has completed.
+    @inline(never)
+    mutating func completeAll() {
+        while let completion = ring.nextCompletion() { complete(completion) }
     }
 
     /// Submits, and waits for something to complete until the next timer's time has come.
@@ -201,23 +222,22 @@ public struct EventLoop: ~Copyable {
         try ring.submit(waitingFor: 1, timeout: max(deadline - TimeoutClock.monotonic.now, .zero))
     }
 
-    /// Prepares what the rest of the sources want of the ring, of which the first does not want a new poll.
+    /// Prepares what the queued sources want of the ring.
     @inline(never)
-    private mutating func prepareOthers() throws(Errno) {
+    mutating func prepareQueued() throws(Errno) {
         while !queues.pending.isEmpty {
             // First, so that what there is no room for keeps its turn.
             if ring.availableEntries == 0 { try ring.submit() }
             let place = queues.takePending(of: &sources)
             try prepare(place)
             freeIfDone(place)
-            if epoll == nil { try EventLoop.preparePolls(&sources, &queues, files, &ring) }
         }
     }
 
     private mutating func prepare(_ place: UInt32) throws(Errno) {
         switch sources[Int(place)].kind {
         case .watch where epoll != nil: changeEpollSet(place)
-        case .watch: try changePoll(place)
+        case .watch: try preparePoll(place)
         case .operation: try prepareOperation(place)
         case .signalWake: try prepareSignalWake(place)
         case .epollSet: try prepareEpollSet(place)
@@ -225,18 +245,19 @@ public struct EventLoop: ~Copyable {
         }
     }
 
-    /// Takes note of what an operation other than a poll of a watch came to; the handler is called later, if at all.
+    /// Takes note of what an operation came to; the handler is called later, if at all.
     @inline(never)
-    private mutating func complete(_ completion: consuming Completion<Tag>) {
+    mutating func complete(_ completion: consuming Completion<Tag>) {
         let place = completion.tag.index
         guard place < sources.count else { return }
         sources[Int(place)].inFlightCount -= 1
         switch sources[Int(place)].kind {
+        case .watch: completePoll(completion, at: place)
         case .operation: completeOperation(completion, at: place)
         case .signalWake: completeSignalWake(completion, at: place)
         case .epollSet: completeEpollSet(completion, at: place)
         case .closing: completeClosing(completion, at: place)
-        case .watch, .free: break
+        case .free: break
         }
         freeIfDone(place)
     }

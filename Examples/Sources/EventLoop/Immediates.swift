@@ -49,7 +49,8 @@ extension EventLoop {
     /// Several are called in the order in which they were scheduled.
     @discardableResult
     public mutating func schedule(_ handler: @escaping (inout EventLoop) -> Void) -> Immediate {
-        immediates.append(handler)
+        looksFirst = true
+        return immediates.append(handler)
     }
 
     /// Sees to it that a handler is not called any more.

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import URing
+
 /// Sources by their places, first in, first out, linked through the table that they lie in.
 ///
 /// A source is in it once at the most. With another link it can be in another queue at the same time.
@@ -70,26 +72,35 @@ struct Queues {
     /// Takes the first source from those that have something to tell the ring.
     mutating func takePending(of sources: inout [Source]) -> UInt32 {
         var table = sources.mutableSpan
-        return takePending(in: &table)
-    }
-
-    @inline(__always) @discardableResult
-    mutating func takePending(in sources: inout MutableSpan<Source>) -> UInt32 {
-        let place = pending.removeFirst(in: sources)
-        sources[Int(place)].isQueued = false
+        let place = pending.removeFirst(in: table)
+        table[Int(place)].isQueued = false
         return place
     }
 
     /// Takes the first source from those whose handler is to be called.
-    @inline(__always)
-    mutating func takeReady(of sources: inout [Source]) -> Source.Turn {
+    mutating func takeReady(of sources: inout [Source]) -> UInt32 {
         var table = sources.mutableSpan
         let place = ready.removeFirst(in: table)
-        return table[Int(place)].takeTurn(at: place)
+        table[Int(place)].isReady = false
+        return place
+    }
+
+    /// Has a watch's turn to be called, if its poll has ended in a way that needs no further look.
+    @inline(__always)
+    func takeTurn(_ tag: Tag, _ entry: CompletionEntry, of sources: inout [Source]) -> Source.Turn? {
+        var table = sources.mutableSpan
+        guard tag.index < table.count else { return nil }
+        return table[Int(tag.index)].takeTurn(tag, entry)
+    }
+
+    /// Gives a watch its handler back, which has been called, and its poll that was prepared again.
+    @inline(__always)
+    func endTurn(of watch: Watch, _ handler: consuming HandlerBox, _ token: Token<Poll>, in sources: inout [Source]) {
+        var table = sources.mutableSpan
+        table[Int(watch.index)].endTurn(handler, token)
     }
 
     /// Gives a watch its handler back, which has been called, and queues it to be armed again.
-    @inline(__always)
     mutating func endTurn(of watch: Watch, _ handler: consuming HandlerBox, in sources: inout [Source]) {
         var table = sources.mutableSpan
         follow(table[Int(watch.index)].endTurn(watch.generation, handler), watch.index, in: &table)

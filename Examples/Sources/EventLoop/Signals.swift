@@ -62,6 +62,7 @@ extension EventLoop {
             enqueue(add(.signalWake))
         }
         try checked(event_loop_signal_retain(signal))
+        looksFirst = true
         return signals.append(signal, handler)
     }
 

@@ -32,34 +32,34 @@ struct Source {
     }
 
     var kind: Kind
+    /// Whether its descriptor has other handlers too.
+    var isShared = false
     /// Whether its handler is not to be called any more; its place is its own until nothing refers to that.
     var hasEnded = false
     /// Whether it is in the queue of those that have something to tell the ring.
     var isQueued = false
     /// Whether it is in the queue of those whose handler is to be called.
     var isReady = false
-    /// Whether its descriptor has other handlers too.
-    var isShared = false
     /// Which of those that had this place it is, until it ends: it then has no name any more.
     var generation: UInt32
-    /// How many operations of it the ring has.
-    var inFlightCount: UInt32 = 0
-    /// The number of the next poll.
+    /// What its poll has that counts: others are being cancelled.
     var arming: UInt32 = 0
-    /// The descriptor.
-    var number: Int32 = -1
     /// What a watch's handler is to be called for.
     var wanted: PollEvents = []
     /// What the poll in flight waits for.
     var polled: PollEvents = []
-    /// What the descriptor was ready for when the kernel looked.
-    var found: PollEvents = []
-    /// The poll in flight that counts; none if its handler is to be called.
-    var poll: Token<Poll>?
-    /// The places of those behind it in the queues that it is in, by the queues' links.
-    var next: InlineArray<2, UInt32> = [0, 0]
     /// A watch's handler; nil also while it is being called.
     var handler: HandlerBox?
+    /// The poll in flight that counts; it is still told here while the handler is called for it.
+    var poll: Token<Poll>?
+    /// How many operations of it the ring has.
+    var inFlightCount: UInt32 = 0
+    /// The descriptor.
+    var number: Int32 = -1
+    /// What the descriptor was ready for when the kernel looked.
+    var found: PollEvents = []
+    /// The places of those behind it in the queues that it is in, by the queues' links.
+    var next: InlineArray<2, UInt32> = [0, 0]
 
     /// What the descriptor was found ready for, as far as the handler is still to be called for it.
     var relevantFound: PollEvents { relevant(found) }
@@ -88,11 +88,9 @@ extension Source {
     }
 
     /// Takes note of how a poll ended.
-    @inline(__always)
     mutating func endPoll(arming: UInt32, _ result: Result<PollEvents, Errno>) -> Next {
-        inFlightCount -= 1
-        guard arming == self.arming else { return freeIfDone() }
-        disarm()
+        guard arming == self.arming else { return .nothing }
+        poll = nil
         switch result {
         case .success(let events): return report(events)
         case .failure(.canceled): return queue()
@@ -101,7 +99,6 @@ extension Source {
     }
 
     /// Takes note of what the descriptor was ready for when the kernel looked.
-    @inline(__always)
     mutating func report(_ events: PollEvents) -> Next {
         found = relevant(events)
         if found.isEmpty { return queue() }
@@ -112,7 +109,6 @@ extension Source {
     }
 
     /// Wants to tell the ring something.
-    @inline(__always)
     mutating func queue() -> Next {
         if isQueued { return .nothing }
         isQueued = true
@@ -136,54 +132,76 @@ extension Source {
     /// What is needed to call a handler.
     struct Turn {
         let watch: Watch
-        let isShared: Bool
         let events: PollEvents
-        let handler: HandlerBox?
+        let handler: HandlerBox
     }
 
-    /// Has its turn to be called.
+    /// Has its turn to be called, if it has a handler and that is not being called.
     @inline(__always)
-    mutating func takeTurn(at place: UInt32) -> Turn {
-        isReady = false
-        let watch = Watch(index: place, generation: generation)
-        return Turn(watch: watch, isShared: isShared, events: relevantFound, handler: handler.take())
+    mutating func takeTurn(at place: UInt32, for events: PollEvents) -> Turn? {
+        guard let handler = handler.take() else { return nil }
+        return Turn(watch: Watch(index: place, generation: generation), events: events, handler: handler)
+    }
+
+    /// Has its turn to be called for what its poll has found, if it has found something and that is certain to be there still.
+    @inline(__always)
+    mutating func takeTurn(_ tag: Tag, _ entry: CompletionEntry) -> Turn? {
+        let events = relevant(PollEvents(rawValue: UInt32(bitPattern: entry.result)))
+        guard kind == .watch, !isShared, arming == tag.arming, entry.result >= 0, !events.isEmpty, !events.contains(.invalid)
+        else { return nil }
+        return takeTurn(at: tag.index, for: events)
+    }
+
+    /// Gets its handler back, which has been called, and its poll that was prepared again.
+    @inline(__always)
+    mutating func endTurn(_ handler: consuming HandlerBox, _ token: Token<Poll>) {
+        self.handler = consume handler
+        poll = token
+        polled = wanted
     }
 
     /// Gets its handler back, which has been called, and wants to be armed again.
     ///
     /// The handler may have ended the source, and its place may be another's by now.
-    @inline(__always)
     mutating func endTurn(_ generation: UInt32, _ handler: consuming HandlerBox) -> Next {
         guard generation == self.generation else { return .nothing }
         self.handler = consume handler
         return queue()
     }
 
-    /// What is still to come of the poll no longer counts.
-    @inline(__always)
-    mutating func disarm() {
-        poll = nil
-        arming &+= 1
-    }
-
     /// Takes note of a new poll.
-    @inline(__always)
     mutating func beginPoll(_ token: Token<Poll>) {
         poll = token
         polled = wanted
         inFlightCount += 1
     }
 
-    /// What the ring is to be told of the poll in flight.
+    /// Takes note that its poll has ended while its handler is being called, and is not prepared again.
+    mutating func losePoll() {
+        poll = nil
+        inFlightCount -= 1
+    }
+
+    /// What is still to come of the poll, which is being cancelled, no longer counts.
+    mutating func disarm() {
+        poll = nil
+        arming &+= 1
+    }
+
+    /// What the ring is to be told.
     enum Change {
         case nothing
+        case arm(PollEvents)
         case cancel(Token<Poll>)
         case update(Token<Poll>, PollEvents)
     }
 
-    /// What the ring is to be told of the poll in flight, if there is one that counts.
+    /// What the ring is to be told of a watch's poll.
     var change: Change {
-        guard let poll else { return .nothing }
+        guard let poll else {
+            // While its handler is to be called, or is being called, its turn to be armed comes afterwards.
+            return wanted.isEmpty || isReady || handler == nil ? .nothing : .arm(wanted)
+        }
         if wanted.isEmpty { return .cancel(poll) }
         return wanted == polled ? .nothing : .update(poll, wanted)
     }

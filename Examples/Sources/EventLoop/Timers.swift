@@ -60,7 +60,8 @@ extension EventLoop {
     /// - Returns: The handler's name.
     @discardableResult
     public mutating func schedule(at deadline: Duration, _ handler: @escaping (inout EventLoop) -> Void) -> LoopTimer {
-        timers.insert(at: deadline, handler)
+        looksFirst = true
+        return timers.insert(at: deadline, handler)
     }
 
     /// Has a handler called after a time, once; see ``schedule(at:_:)``.

@@ -33,6 +33,67 @@ import URing
         _ = consume pair.second
     }
 
+    @Test(arguments: backends) func s06AHandlerClosesItsOwnDescriptor(_ backend: EventLoop.Backend) throws {
+        var loop = try EventLoop(backend: backend)
+        let pair = try DescriptorPair.pipe()
+        let writeEnd = pair.second.unowned
+        let readEnd = UnownedDescriptor(pair.first.relinquish())
+        var outcomes: [Bool] = []
+        loop.watch(readEnd, for: .input) { loop, _, _ in
+            try? loop.close(readEnd)
+            outcomes.append(isBroken(writeEnd))
+        }
+        try write([1], to: writeEnd)
+        #expect(try loop.runReady() == 1)
+        #expect(outcomes == [true])
+        _ = consume pair.second
+    }
+
+    @Test(arguments: backends) func s06AHandlerThatEndsItselfLetsGoOfItsFile(_ backend: EventLoop.Backend) throws {
+        var loop = try EventLoop(backend: backend)
+        let pair = try DescriptorPair.pipe()
+        let writeEnd = pair.second.unowned
+        let readEnd = UnownedDescriptor(pair.first.relinquish())
+        var outcomes: [Bool] = []
+        loop.watch(readEnd, for: .input) { loop, own, _ in
+            loop.cancel(own)
+            try? readEnd.fileDescriptor.close()
+            outcomes.append(isBroken(writeEnd))
+        }
+        try write([1], to: writeEnd)
+        #expect(try loop.runReady() == 1)
+        #expect(outcomes == [true])
+        _ = consume pair.second
+    }
+
+    @Test(arguments: backends) func s06AHandlerThatClosesAnotherDescriptorIsCalledAgain(_ backend: EventLoop.Backend) throws {
+        var loop = try EventLoop(backend: backend)
+        let pipe = try TestPipe(containing: [1])
+        let others = Log<UnownedDescriptor>()
+        var calls = 0
+        loop.watch(pipe.readEnd, for: .input) { loop, own, _ in
+            calls += 1
+            guard let other = others.entries.popLast() else { return }
+            // The ring is entered while the handler is paused.
+            loop.change(own, to: [])
+            try? loop.close(other)
+            loop.change(own, to: .input)
+        }
+        var writeEnds: [FileDescriptor] = []
+        defer { for writeEnd in writeEnds { try? writeEnd.close() } }
+        for _ in 0..<2 {
+            let pair = try DescriptorPair.pipe()
+            writeEnds.append(pair.second.relinquish())
+            let readEnd = UnownedDescriptor(pair.first.relinquish())
+            loop.watch(readEnd, for: .input) { _, _, _ in Issue.record("Nothing can be read.") }
+            others.append(readEnd)
+        }
+        for count in 1...4 {
+            #expect(try loop.loopOnce(waiting: false))
+            #expect(calls == count)
+        }
+    }
+
     @Test(arguments: backends) func s06AfterATypedCloseAPortIsFree(_ backend: EventLoop.Backend) throws {
         var loop = try EventLoop(backend: backend)
         let listener = try Descriptor.listening(at: .ipv4Loopback(port: 0))

@@ -83,6 +83,25 @@ import URing
         }
     }
 
+    /// Without deferred work nothing but a signal itself signals the descriptor.
+    @Test func s12AnotherLoopIsWokenForEachSignal() throws {
+        for backend in backends {
+            var foreign = try EventLoop(backend: .epoll)
+            var loop = try EventLoop(backend: backend, options: RingOptions())
+            var signals = 0
+            try loop.onSignal(SIGIO) { _, count in signals += count }
+            foreign.watch(try loop.makeWakeDescriptor(), for: .input) { _, _, _ in }
+            #expect(try loop.runReady() == 0)
+            for round in 1...3 {
+                #expect(try !foreign.loopOnce(waiting: false))
+                raise(SIGIO)
+                #expect(try foreign.loopOnce(waiting: false))
+                #expect(try loop.runReady() == 1)
+                #expect(signals == round)
+            }
+        }
+    }
+
     @Test func s12AnotherLoopIsToldOfDeadlines() throws {
         var loop = try EventLoop()
         #expect(loop.nextDeadline == nil)

@@ -30,6 +30,24 @@ import URing
         _ = consume pair.second
     }
 
+    /// On another thread handlers are called as long as the ring needs not be entered.
+    @Test(arguments: backends) func s13AHandlerWhosePollAQueueHasNoRoomForIsCalledAgain(_ backend: EventLoop.Backend) throws {
+        let owner = LoopOwner(try EventLoop(backend: backend, entries: 2))
+        let pipes = try (0..<4).map { _ in try Pipes.Pair() }
+        defer { withExtendedLifetime(pipes) {} }
+        let log = Log<Int>()
+        for (index, pipe) in pipes.enumerated() {
+            try write([1], to: pipe.writeEnd)
+            owner.loop.watch(pipe.readEnd, for: .input) { _, _, _ in log.append(index) }
+        }
+        try owner.loop.loopOnce()
+        for _ in 1..<4 { #expect(!owner.failsOnAnotherThread()) }
+        #expect(owner.failsOnAnotherThread())
+        #expect(Set(log.entries) == [0, 1, 2, 3])
+        for _ in 0..<4 { try owner.loop.loopOnce() }
+        #expect(Set(log.entries.suffix(4)) == [0, 1, 2, 3] && log.entries.count == 8)
+    }
+
     @Test(arguments: backends) func s10OneEntryIsEnoughForAnyNumberOfHandlers(_ backend: EventLoop.Backend) throws {
         var options = RingOptions.recommended
         options.submitsWhenFull = false

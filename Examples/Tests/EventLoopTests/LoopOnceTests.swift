@@ -302,6 +302,28 @@ import URing
         #expect(bytes == [1, 2])
     }
 
+    /// What it finds out in the middle of its turn no longer holds at the end of that: a call for nothing would block here for ever.
+    @Test(arguments: backends) func s02AHandlerThatHasTheLoopCallOthersIsArmedWhenItIsDone(_ backend: EventLoop.Backend) throws {
+        var loop = try EventLoop(backend: backend)
+        let (first, second) = (try Pipes.Pair(), try Pipes.Pair())
+        defer { withExtendedLifetime((first, second)) {} }
+        let log = Log<String>()
+        loop.watch(first.readEnd, for: .input) { loop, own, _ in
+            loop.change(own, to: [])
+            loop.change(own, to: .input)
+            for _ in 0..<2 { _ = try? loop.loopOnce(waiting: false) }
+            log.append("first \(readByte(from: first.readEnd) ?? 0)")
+        }
+        loop.watch(second.readEnd, for: .input) { _, _, _ in log.append("second \(readByte(from: second.readEnd) ?? 0)") }
+        try write([1], to: first.writeEnd)
+        try write([2, 3, 4], to: second.writeEnd)
+        #expect(try loop.runReady() == 2)
+        #expect(log.entries == ["second 2", "second 3", "first 1", "second 4"])
+        try write([5], to: first.writeEnd)
+        #expect(try loop.runReady() == 1)
+        #expect(log.entries.last == "first 5")
+    }
+
     @Test(arguments: backends) func s02AHandlerThatTakesNothingIsCalledEachTime(_ backend: EventLoop.Backend) throws {
         var loop = try EventLoop(backend: backend)
         let pipe = try TestPipe(containing: [1])

@@ -179,6 +179,22 @@ import URing
         #expect(calls == [3, 0])
     }
 
+    @Test(arguments: backends) func s05AHandlerChangesWhatItIsCalledForNext(_ backend: EventLoop.Backend) throws {
+        var loop = try EventLoop(backend: backend)
+        let pair = try DescriptorPair.sockets()
+        let own = pair.first.unowned
+        var seen: [PollEvents] = []
+        loop.watch(own, for: .output) { loop, watch, events in
+            seen.append(events)
+            if events == .input { #expect(readByte(from: own) == 1) }
+            loop.change(watch, to: events == .output ? .input : .output)
+        }
+        #expect(try loop.runReady() == 1)
+        try write([1], to: pair.second.unowned)
+        #expect(try loop.runReady() == 2)
+        #expect(seen == [.output, .input, .output])
+    }
+
     @Test(arguments: backends) func s05AHandlerIsToldOfTheOtherSidesEnd(_ backend: EventLoop.Backend) throws {
         var loop = try EventLoop(backend: backend)
         let pair = try DescriptorPair.pipe()
