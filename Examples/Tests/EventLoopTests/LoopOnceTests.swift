@@ -263,7 +263,7 @@ import URing
         #expect(count.value == 101)
     }
 
-    @Test(arguments: [0, -1, 65, SIGKILL, SIGSTOP]) func s01ASignalThatCannotBeHandledIsRefused(_ signal: Int32) throws {
+    @Test(arguments: [0, -1, 65, .min, .max, SIGKILL, SIGSTOP]) func s01ASignalThatCannotBeHandledIsRefused(_ signal: Int32) throws {
         var loop = try EventLoop()
         #expect(throws: Errno.invalidArgument) { try loop.onSignal(signal) { _, _ in } }
     }
