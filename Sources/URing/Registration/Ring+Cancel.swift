@@ -15,7 +15,8 @@ extension Ring where Tag: BitwiseCopyable {
     /// - Parameters:
     ///   - target: The operation, which this ring prepared.
     ///   - timeout: How long to wait for an operation that is being carried out at this moment; as long as it takes, if nil.
-    /// - Returns: Whether it was found, and for ``TargetOutcome/alreadyRunning`` that it has not ended in time.
+    /// - Returns: Whether it was found, and for ``TargetOutcome/alreadyRunning`` that it has not ended in time. What a worker thread was carrying
+    ///   out may not have been found although this has ended it, since the kernel looks for it once more then.
     /// - Throws: `EINTR` if a signal came while it waited, `EEXIST` from another thread than the ring's.
     /// - Requires: Linux 6.0, `IORING_REGISTER_SYNC_CANCEL`.
     ///
