@@ -78,6 +78,8 @@ process_time process_used_time(void) {
 }
 
 long long process_used_time_of(int process) {
+    // Linux has no larger identifiers, and the number of a clock has no room for them: it would be another process's.
+    if (process <= 0 || process > 1 << 22) return -ESRCH;
     clockid_t clock;
     int status = clock_getcpuclockid(process, &clock);
     struct timespec time;

@@ -424,7 +424,8 @@ import URing
 
     @Test func aServerThatIsNoProcessIsNamed() throws {
         let (server, port) = try serve("ring")
-        let outcome = try run("server", "load", "--port", port, "--connections", "1", "--requests", "1", "--server-pid", "\(Int32.max)")
+        let outcome = try run(
+            "server", "load", "--port", port, "--connections", "1", "--requests", "1", "--row", "x", "--server-pid", "\(Int32.max)")
         #expect(outcome.status == 1 && outcome.errors.contains("Cannot look at process \(Int32.max): "))
         _ = try end(server)
     }
