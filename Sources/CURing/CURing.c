@@ -1210,6 +1210,11 @@ int curing_pipe(int32_t *pair, int32_t flags) {
     return pipe2(pair, flags) == 0 ? 0 : -errno;
 }
 
+int curing_eventfd(uint32_t count) {
+    int made = eventfd(count, EFD_CLOEXEC | EFD_NONBLOCK);
+    return made < 0 ? -errno : made;
+}
+
 int64_t curing_locked_memory_limit(void) {
     struct rlimit limits;
     if (getrlimit(RLIMIT_MEMLOCK, &limits) != 0 || limits.rlim_cur == RLIM_INFINITY)

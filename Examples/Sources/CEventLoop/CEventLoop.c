@@ -5,14 +5,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <sys/epoll.h>
-#include <sys/eventfd.h>
 #include <unistd.h>
-
-int event_loop_event_descriptor(void) {
-    // Blocking, a write through a ring would take a worker thread.
-    int descriptor = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-    return descriptor < 0 ? -errno : descriptor;
-}
 
 void event_loop_clear(int event_descriptor) {
     uint64_t count;

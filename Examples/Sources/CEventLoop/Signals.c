@@ -72,8 +72,8 @@ uint64_t event_loop_signal_total(void) {
 }
 
 int event_loop_waker_make(void) {
-    int waker = event_loop_event_descriptor();
-    if (waker < 0) return waker;
+    int waker = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    if (waker < 0) return -errno;
     for (int index = 0; index < WAKER_COUNT; index += 1) {
         int none = 0;
         if (atomic_compare_exchange_strong(&wakers[index], &none, waker + 1)) return waker;

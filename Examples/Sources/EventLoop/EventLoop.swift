@@ -56,7 +56,7 @@ public struct EventLoop: ~Copyable {
     var signals = SignalTable()
     /// Whether there is something to do or to look at before handlers of descriptors are called.
     var looksFirst: Bool
-    private var wakeDescriptor: OwnedNumber?
+    private var wakeCounter: EventCounter?
     var closingError: Errno?
     private var isStopped = false
 
@@ -312,17 +312,17 @@ public struct EventLoop: ~Copyable {
     /// - Returns: The descriptor, which is the loop's.
     /// - Throws: What making or registering it threw.
     public mutating func makeWakeDescriptor() throws(Errno) -> UnownedDescriptor {
-        let made = OwnedNumber(try checked(event_loop_event_descriptor()))
-        if wakeDescriptor != nil { try ring.unregisterEvents() }
-        let unowned = made.unowned
-        try ring.registerEvents(on: unowned)
-        wakeDescriptor = consume made
+        let made = try EventCounter()
+        if wakeCounter != nil { try ring.unregisterEvents() }
+        try ring.registerEvents(on: made)
+        let unowned = made.descriptor.unowned
+        wakeCounter = consume made
         return unowned
     }
 
     private func clearWakeDescriptor() {
-        switch wakeDescriptor {
-        case .some(let descriptor): event_loop_clear(descriptor.number)
+        switch wakeCounter {
+        case .some(let counter): _ = counter.take()
         case .none: break
         }
     }

@@ -1117,6 +1117,9 @@ int32_t curing_futex_wait(uint32_t *word, uint32_t value, const struct curing_ti
 /// Is pipe2(2), which Swift's Glibc module does not have; returns 0 or a negative errno.
 int curing_pipe(int32_t *pair, int32_t flags);
 
+/// Makes an eventfd that is non-blocking and close-on-exec; returns its number or a negative errno.
+int curing_eventfd(uint32_t count);
+
 /// The limit on locked memory in bytes (RLIMIT_MEMLOCK, which Swift's Glibc module does not have), or -1 when there is none.
 int64_t curing_locked_memory_limit(void);
 

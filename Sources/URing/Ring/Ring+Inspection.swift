@@ -46,7 +46,7 @@ extension Ring {
     /// Has the kernel signal an eventfd when completions arrive, so that the ring can live in another event loop.
     ///
     /// - Parameters:
-    ///   - events: The eventfd; a non-blocking one.
+    ///   - events: An ``EventCounter``, or another eventfd that is non-blocking.
     ///   - onlyAsynchronous: Whether to signal only completions that a worker thread posts.
     /// - Throws: `EBUSY` if there is one already.
     ///

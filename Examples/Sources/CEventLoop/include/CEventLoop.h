@@ -24,8 +24,6 @@ int event_loop_waker_make(void);
 /// Ends what `event_loop_waker_make` began: no signal handler writes to the number once this returns.
 void event_loop_waker_close(int waker);
 
-/// Makes a non-blocking eventfd; its number or a negated error number.
-int event_loop_event_descriptor(void);
 /// Sets an eventfd back to zero, so that it cannot be read any more.
 void event_loop_clear(int event_descriptor);
 
