@@ -11,7 +11,7 @@ import Testing
         let first = pair.first
         let second = pair.second
         let isClosed = try first.close()
-        #expect(isClosed && isPeerGone(second))
+        #expect(isClosed && peerGoes(second))
     }
 
     @Test func closesWithTheLastHold() throws {
@@ -26,7 +26,7 @@ import Testing
         one = nil
         #expect(one == nil && !isPeerGone(second))
         two = nil
-        #expect(two == nil && isPeerGone(second))
+        #expect(two == nil && peerGoes(second))
     }
 
     @Test func goesToAnotherThread() throws {
@@ -41,7 +41,7 @@ import Testing
             let descriptor = Descriptor(transferred)
             count = try? ring.run(Read(descriptor, into: Buffer(byteCapacity: 8))).entry.count.get()
         }
-        #expect(count == 3 && isPeerGone(second))
+        #expect(count == 3 && peerGoes(second))
     }
 
     @Test func aTransferThatIsDroppedCloses() throws {
@@ -51,7 +51,7 @@ import Testing
         let transferred = first.transfer()
         #expect(isPeerGone(second) == false)
         _ = consume transferred
-        #expect(isPeerGone(second) == true)
+        #expect(peerGoes(second) == true)
     }
 
     @Test func transferringWhatIsHeldTraps() async {

@@ -47,7 +47,7 @@ import Testing
         #expect(completed.operation.memory.copyBytes() == [4, 5])
         #expect(isPeerGone(second) == false)
         _ = consume completed
-        #expect(isPeerGone(second) && target(of: number) != file)
+        #expect(peerGoes(second) && target(of: number) != file)
     }
 
     @Test func aRingsEndClosesWhatOnlyItsOperationsHeld() throws {
@@ -62,6 +62,6 @@ import Testing
             _ = consume first
             #expect(isPeerGone(second) == false)
         }
-        #expect(isPeerGone(second) == true)
+        #expect(peerGoes(second) == true)
     }
 }

@@ -17,7 +17,7 @@ import Testing
         let completion = try ring.nextCompletionWaiting()
         #expect(isPeerGone(second) == false)
         _ = consume completion
-        #expect(isPeerGone(second) == true)
+        #expect(peerGoes(second) == true)
     }
 
     @Test func aDroppedCompletedReleasesItsResult() throws {
@@ -28,7 +28,7 @@ import Testing
         let completed = try ring.run(HandOver(first))
         #expect(isPeerGone(second) == false)
         _ = consume completed
-        #expect(isPeerGone(second) == true)
+        #expect(peerGoes(second) == true)
     }
 
     @Test func aTakenResultLives() throws {
@@ -45,7 +45,7 @@ import Testing
             #expect(read.result == .success(1))
         case .failure(let errno): Issue.record(errno)
         }
-        #expect(isPeerGone(second) == true)
+        #expect(peerGoes(second) == true)
     }
 
     @Test(arguments: [RingOptions.recommended, RingOptions()])
@@ -59,7 +59,7 @@ import Testing
             try ring.submit()
             #expect(isPeerGone(second) == false)
         }
-        #expect(isPeerGone(second) == true)
+        #expect(peerGoes(second) == true)
     }
 
     @Test func aCompletionThatOutlivesItsRingReleasesItsResult() throws {
@@ -74,7 +74,7 @@ import Testing
         }
         #expect(isPeerGone(second) == false)
         completion = nil
-        #expect(completion == nil && isPeerGone(second))
+        #expect(completion == nil && peerGoes(second))
     }
 
     private func listener() -> Descriptor { unsafe Descriptor(adopting: FileDescriptor(rawValue: test_listen())) }
@@ -97,11 +97,11 @@ import Testing
             let accepted = try ring.nextCompletionWaiting()
             #expect(!isPeerGone(first) && accepted.hasMore)
         }
-        #expect(isPeerGone(first) && isPeerGone(second))
+        #expect(peerGoes(first) && peerGoes(second))
         // The third may still wait in the listener's queue; its peer goes with the listener.
         #expect(ledger.isSettled && !listener.isHeld)
         _ = consume listener
-        #expect(isPeerGone(third) == true)
+        #expect(peerGoes(third) == true)
     }
 
     @Test func aDroppedEventReleasesItsResultAndTheOperationGoesOn() throws {
@@ -115,14 +115,14 @@ import Testing
             let completion = try ring.nextCompletionWaiting()
             #expect(completion.hasMore && !isPeerGone(peer))
             _ = consume completion
-            #expect(isPeerGone(peer) == true)
+            #expect(peerGoes(peer) == true)
         }
         let peer = connect(to: listener)
         switch try ring.nextCompletionWaiting().event(AcceptAll.self) {
         case .more(let result):
             #expect(isPeerGone(peer) == false)
             _ = consume result
-            #expect(isPeerGone(peer) == true)
+            #expect(peerGoes(peer) == true)
         case .finished: Issue.record("it goes on")
         }
         #expect(ledger.aliveCount == 1)

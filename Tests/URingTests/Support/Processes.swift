@@ -53,6 +53,13 @@ func target(of number: Int32) -> String? {
     return count < 0 ? nil : String(decoding: bytes[..<count], as: UTF8.self)
 }
 
+/// Whether the other end of a connected socket goes, waiting up to ten seconds: a child of another test has it as well until it executes its
+/// program.
+func peerGoes(_ socket: borrowing Descriptor) -> Bool {
+    var waiting = pollfd(fd: socket.unowned.fileDescriptor.rawValue, events: Int16(PollEvents.readHangUp.rawValue), revents: 0)
+    return unsafe poll(&waiting, 1, 10_000) == 1 && isPeerGone(socket)
+}
+
 /// Whether the other end of a connected socket is gone, by a non-blocking look.
 func isPeerGone(_ socket: borrowing Descriptor) -> Bool {
     var byte: UInt8 = 0
