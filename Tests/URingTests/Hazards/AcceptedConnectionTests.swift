@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-import Glibc
+import CTestSupport
 import SystemPackage
 import Testing
 
@@ -155,23 +155,21 @@ private struct Acceptor<File: Acceptable & ~Copyable>: ~Copyable {
     @Test func aLackOfNumbersEndsAnAcceptAndKeepsTheClientWaiting() async {
         // In a process of its own, because the limit is the process's.
         await #expect(processExitsWith: .success) {
-            var limit = rlimit()
-            try #require(unsafe getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0)
-            limit.rlim_cur = 256
-            // An accept has the limit of the moment that it is submitted.
-            try #require(unsafe setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0)
+            // An accept has the limit of the moment that it is submitted. The rest of the process has more again at once: the threads that
+            // tests run on look into /proc every second, and without a number for that they end the process.
+            let limit = 256
+            try #require(test_limit_descriptors(UInt64(limit)) == 0)
             var acceptor = try Acceptor(Descriptor.self)
+            try #require(test_limit_descriptors(UInt64(Memory.descriptorLimit)) == 0)
+            var connecting = try Ring<Int>(entries: 8)
             var clients: [Client] = []
             for _ in 0..<2 { clients.append(Client(try Descriptor.socket(.ipv4, .stream))) }
-            var connecting = try Ring<Int>(entries: 8)
-            let spare = try Descriptor(opening: "/dev/null")
-            // Every number is in use, but for one.
-            var fillers: [Client] = []
-            while let filler = try? Descriptor(opening: "/dev/null") { fillers.append(Client(filler)) }
-            _ = try spare.close()
-
             try connecting.run(Connect(clients[0].socket, to: acceptor.listener.address)).result.get()
             let taken = try acceptor.nextEvent().expectMore()
+
+            // Every number below the limit is in use.
+            var fillers: [Client] = []
+            repeat { fillers.append(Client(try Descriptor(opening: "/dev/null"))) } while fillers[fillers.count - 1].number < limit
             try connecting.run(Connect(clients[1].socket, to: acceptor.listener.address)).result.get()
             let ended = try acceptor.nextEvent().expectFinished()
             try #require(ended.ending == .failed(.tooManyOpenFiles))
@@ -208,6 +206,7 @@ private struct Acceptor<File: Acceptable & ~Copyable>: ~Copyable {
 /// A socket in an array.
 private final class Client {
     let socket: Descriptor
+    var number: Int32 { socket.unowned.fileDescriptor.rawValue }
 
     init(_ socket: consuming Descriptor) { self.socket = socket }
 }
