@@ -7,7 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/eventfd.h>
 
 // The version macros exist from 2.4 on.
 #ifdef IO_URING_VERSION_MAJOR
@@ -532,11 +531,6 @@ void reference_prep_cancel64(void *sqe, uint64_t user_data, int32_t flags) {
 void reference_prep_cancel_fd(void *sqe, int32_t fd, uint32_t flags) {
     struct io_uring_sqe *entry = cleared(sqe);
     io_uring_prep_cancel_fd(entry, fd, flags);
-}
-
-int32_t reference_eventfd(void) {
-    int32_t fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-    return fd >= 0 ? fd : -errno;
 }
 
 const uint32_t REFERENCE_EPOLLMSG = EPOLLMSG;

@@ -17,7 +17,6 @@
 #include <stddef.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -183,11 +182,6 @@ int32_t test_connect(int32_t listener) {
         return -error;
     }
     return peer;
-}
-
-int32_t test_eventfd(void) {
-    int descriptor = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    return descriptor < 0 ? -errno : descriptor;
 }
 
 int32_t test_send(int32_t socket, const void *bytes, size_t count) {

@@ -25,7 +25,7 @@ public enum TimeoutClock: Sendable, Hashable, CaseIterable {
         case .bootTime: unsafe clock_gettime(CLOCK_BOOTTIME, &time)
         case .realTime: unsafe clock_gettime(CLOCK_REALTIME, &time)
         }
-        return .seconds(time.tv_sec) + .nanoseconds(time.tv_nsec)
+        return Duration(secondsComponent: Int64(time.tv_sec), attosecondsComponent: Int64(time.tv_nsec) * 1_000_000_000)
     }
 
     /// The kernel's flags of a time of the clock.

@@ -121,9 +121,6 @@ void reference_prep_link_timeout(void *sqe, const void *time, uint32_t flags);
 void reference_prep_cancel64(void *sqe, uint64_t user_data, int32_t flags);
 void reference_prep_cancel_fd(void *sqe, int32_t fd, uint32_t flags);
 
-/// Is eventfd(2) with EFD_NONBLOCK and EFD_CLOEXEC, which Swift's Glibc module does not have; returns a descriptor or a negative errno.
-int32_t reference_eventfd(void);
-
 /// Constants of <sys/epoll.h>, which Swift's Glibc module does not have.
 extern const uint32_t REFERENCE_EPOLLMSG, REFERENCE_EPOLLRDHUP, REFERENCE_EPOLLEXCLUSIVE;
 

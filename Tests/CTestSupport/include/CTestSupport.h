@@ -59,9 +59,6 @@ int32_t test_listen(void);
 /// Connects to such a listener. Returns the descriptor or a negative errno.
 int32_t test_connect(int32_t listener);
 
-/// Makes a non-blocking eventfd. Returns the descriptor or a negative errno.
-int32_t test_eventfd(void);
-
 /// Is send(2) without blocking, and without the signal for a closed peer. Returns the count or a negative errno.
 int32_t test_send(int32_t socket, const void *bytes, size_t count);
 

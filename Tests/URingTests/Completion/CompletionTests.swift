@@ -8,12 +8,12 @@ import Testing
 @Suite struct CompletionTests {
     @Test func knowsWhatItIsOf() throws {
         var ring = try Ring<Int>(entries: 8)
-        let events = makeEventDescriptor()
+        let events = try EventCounter()
         let ledger = Ledger()
         try ring.prepare(Nop(), tag: 1)
         try ring.prepare(Read(events, into: Buffer(byteCapacity: 8)), tag: 2)
         try ring.submit()
-        events.signal()
+        try events.add()
         let first = try ring.nextCompletionWaiting()
         let second = try ring.nextCompletionWaiting()
         #expect(first.tag == 1 && first.is(Nop.self) && !first.is(Read<Buffer>.self) && !first.is(Read<CountedMemory>.self))
@@ -45,7 +45,7 @@ import Testing
     @Test func anotherOperationsTokenTraps() async {
         let result = await #expect(processExitsWith: .failure, observing: [\.standardErrorContent]) {
             var ring = try Ring<Int>(entries: 8)
-            let events = makeEventDescriptor()
+            let events = try EventCounter()
             let pending = try ring.prepare(Read(events, into: Buffer(byteCapacity: 8)), tag: 0)
             try ring.submit()
             try ring.prepare(Read(UnownedDescriptor(FileDescriptor(rawValue: 9999)), into: Buffer(byteCapacity: 8)), tag: 0)
@@ -77,7 +77,7 @@ import Testing
 
     @Test func aTokenOfAnOperationThatHasEndedNamesNothing() throws {
         var ring = try Ring<Int>(entries: 8)
-        let events = makeEventDescriptor()
+        let events = try EventCounter()
         let ended = try ring.prepare(Nop(), tag: 0)
         _ = try ring.nextCompletionWaiting().take(ended)
         // It gets the same slot.
@@ -85,19 +85,19 @@ import Testing
         let cancelled = try ring.run(CancelOther(AnyToken(ended)), tag: 2)
         #expect(cancelled.entry.errno == .noSuchFileOrDirectory)
         #expect(ring.inFlightCount == 1)
-        events.signal()
+        try events.add()
         let read = try ring.nextCompletionWaiting().take(Read<Buffer>.self)
         #expect(read.result == .success(8))
     }
 
     @Test func aMultishotGoesOnAndComesBack() throws {
         var ring = try Ring<Int>(entries: 8)
-        let events = makeEventDescriptor()
+        let events = try EventCounter()
         let ledger = Ledger()
         let token = try ring.prepare(WatchEvents(events, ledger.life()), tag: 5)
         try ring.submit()
         for _ in 0..<3 {
-            events.signal()
+            try events.add()
             let completion = try ring.nextCompletionWaiting()
             #expect(completion.tag == 5)
             switch completion.event(WatchEvents.self) {
@@ -129,15 +129,15 @@ import Testing
     }
 
     @Test(arguments: DropOrder.allCases, [false, true]) func completionsAreDroppedInAnyOrder(order: DropOrder, ringGoesFirst: Bool) throws {
-        let events = makeEventDescriptor()
+        let events = try EventCounter()
         let ledger = Ledger()
         do {
             var ring: Ring<Int>? = try Ring<Int>(entries: 8)
             let token = try #require(try ring?.prepare(WatchEvents(events, ledger.life()), tag: 5))
             try ring?.submit()
-            events.signal()
+            try events.add()
             var first = try ring?.nextCompletionWaiting()
-            events.signal()
+            try events.add()
             var second = try ring?.nextCompletionWaiting()
             try ring?.prepare(CancelOther(AnyToken(token)), tag: 6)
             var last = try ring?.nextCompletionWaiting()
@@ -145,7 +145,7 @@ import Testing
             let (hadMore, isLast) = (first?.hasMore == true && second?.hasMore == true, last?.hasMore == false)
             #expect(hadMore && isLast)
             if ringGoesFirst { ring = nil }
-            #expect(ledger.aliveCount == 1 && events.isHeld)
+            #expect(ledger.aliveCount == 1 && events.descriptor.isHeld)
             switch order {
             case .firstToLast:
                 first = nil
@@ -163,7 +163,7 @@ import Testing
                 #expect(ledger.aliveCount == 1)
                 second = nil
             }
-            #expect(ledger.isSettled && !events.isHeld)
+            #expect(ledger.isSettled && !events.descriptor.isHeld)
             if ring != nil {
                 let result = try ring?.run(Nop(), tag: 1).entry.result
                 #expect(result == 0)
@@ -173,11 +173,11 @@ import Testing
 
     @Test func anEarlierEventCanBeTakenAfterTheLastWasDropped() throws {
         var ring = try Ring<Int>(entries: 8)
-        let events = makeEventDescriptor()
+        let events = try EventCounter()
         let ledger = Ledger()
         let token = try ring.prepare(WatchEvents(events, ledger.life()), tag: 5)
         try ring.submit()
-        events.signal()
+        try events.add()
         let first = try ring.nextCompletionWaiting()
         try ring.prepare(CancelOther(AnyToken(token)), tag: 6)
         for _ in 0..<2 { _ = try ring.nextCompletionWaiting() }
@@ -193,10 +193,10 @@ import Testing
     @Test func takingTheLastWhileAnEarlierOneIsOutTraps() async {
         let result = await #expect(processExitsWith: .failure, observing: [\.standardErrorContent]) {
             var ring = try Ring<Int>(entries: 8)
-            let events = makeEventDescriptor()
+            let events = try EventCounter()
             let token = try ring.prepare(WatchEvents(events, Ledger().life()), tag: 5)
             try ring.submit()
-            events.signal()
+            try events.add()
             let first = try ring.nextCompletionWaiting()
             try ring.prepare(CancelOther(AnyToken(token)), tag: 6)
             var last = try ring.nextCompletionWaiting()

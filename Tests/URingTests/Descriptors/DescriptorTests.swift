@@ -56,7 +56,7 @@ import Testing
 
     @Test func transferringWhatIsHeldTraps() async {
         let result = await #expect(processExitsWith: .failure, observing: [\.standardErrorContent]) {
-            let descriptor = makeEventDescriptor()
+            let descriptor = try Descriptor(opening: "/dev/null")
             let hold = descriptor.hold()
             _ = descriptor.transfer()
             _ = hold

@@ -9,7 +9,7 @@ import Testing
 /// M4: an operation ends with the completion that has no `F_MORE`, whatever its result is.
 @Suite struct FinalMeansNoMoreTests {
     @Test func aFullQueueEndsAMultishotWithASuccess() throws {
-        let counter = try eventCounter()
+        let counter = try EventCounter()
         var options = RingOptions.recommended
         options.completionQueueEntries = 2
         var ring = try Ring<Int>(entries: 2, options: options)
@@ -18,7 +18,7 @@ import Testing
         try ring.submit()
         // Each event is posted before the next one happens, and none is taken: the third finds the queue full.
         for _ in 0..<3 {
-            try signal(counter)
+            try counter.add()
             try ring.processPending()
         }
         for _ in 0..<2 {

@@ -77,17 +77,17 @@ import Testing
     @Test(arguments: [RingOptions.recommended, RingOptions()])
     func aMultishotInFlightEndsWithItsRing(options: RingOptions) throws {
         let ledger = Ledger()
-        let events = makeEventDescriptor()
+        let events = try EventCounter()
         do {
             var ring = try Ring<Int>(entries: 8, options: options)
             try ring.prepare(WatchEvents(events, ledger.life()), tag: 0)
             try ring.submit()
-            for _ in 0..<20 { events.signal() }
+            for _ in 0..<20 { try events.add() }
             let completion = try ring.nextCompletionWaiting()
             #expect(completion.hasMore == true)
             _ = consume completion
-            events.signal()
+            try events.add()
         }
-        #expect(ledger.isSettled && !events.isHeld)
+        #expect(ledger.isSettled && !events.descriptor.isHeld)
     }
 }

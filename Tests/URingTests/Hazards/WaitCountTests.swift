@@ -11,11 +11,11 @@ import Testing
         var options = RingOptions.recommended
         options.completionQueueEntries = 2
         var ring = try Ring<Int>(entries: 2, options: options)
-        let counter = try eventCounter()
+        let counter = try EventCounter()
         for tag in 0..<6 { try ring.prepare(Poll(counter, for: .input), tag: tag) }
         try ring.submit()
         try ring.expectNoCompletion()
-        try signal(counter)
+        try counter.add()
         for wanted in [3, 1000, Int.max] {
             let result = try ring.submit(waitingFor: wanted, timeout: .seconds(20))
             #expect(result == SubmitResult(submitted: 0) && ring.readyCount == 2)

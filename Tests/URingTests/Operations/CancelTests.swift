@@ -63,7 +63,7 @@ import Testing
     }
 
     @Test func endsAMultishot() throws {
-        let counter = try eventCounter()
+        let counter = try EventCounter()
         var ring = try Ring<Int>(entries: 8)
         let token = try ring.prepare(PollMultishot(counter, for: .input), tag: 1)
         try ring.submit()

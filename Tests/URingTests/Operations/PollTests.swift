@@ -90,13 +90,13 @@ import Testing
     }
 
     @Test func aMultishotReportsEveryEvent() throws {
-        let counter = try eventCounter()
+        let counter = try EventCounter()
         var ring = try Ring<Int>(entries: 8)
         let token = try ring.prepare(PollMultishot(counter, for: .input), tag: 7)
         try ring.submit()
         for _ in 0..<5 {
             try ring.expectNoCompletion()
-            try signal(counter)
+            try counter.add()
             let completion = try ring.nextCompletionWaiting()
             #expect(completion.tag == 7)
             guard case .more(let result) = completion.event(PollMultishot.self) else {
@@ -208,8 +208,8 @@ import Testing
     }
 
     @Test func aPollThatHasEndedIsNotFound() throws {
-        let counter = try eventCounter()
-        try signal(counter)
+        let counter = try EventCounter()
+        try counter.add()
         var ring = try Ring<Int>(entries: 8)
         let token = try ring.prepare(Poll(counter, for: .input), tag: 1)
         let events = try ring.nextCompletionWaiting().take(token).result.get()

@@ -85,14 +85,14 @@ import Testing
     }
 
     @Test func aMultishotGoesOnAndEnds() throws {
-        let counter = try eventCounter()
+        let counter = try EventCounter()
         var ring = try Ring<Int>(entries: 8)
         var poll = RawEntry(.pollAdd)
         poll.length = CURING_POLL_ADD_MULTI
         poll.operationFlags = PollEvents.input.rawValue
         let token = try ring.prepare(unsafe RawMultishot(poll, on: counter, owning: Watched()), tag: 1)
         for _ in 0..<3 {
-            try signal(counter)
+            try counter.add()
             guard case .more(let result) = try ring.nextCompletionWaiting().event(RawMultishot<Watched>.self) else {
                 Issue.record("the poll ended")
                 return
@@ -113,7 +113,7 @@ import Testing
             }
         }
         #expect(seen == [1, 2])
-        expectHeld(counter, false)
+        expectHeld(counter.descriptor, false)
     }
 
     @Test func whatItOwnsLivesUntilTheRingLetsGo() throws {
@@ -162,8 +162,8 @@ import Testing
         expectSentence(
             "More completions of this operation are to come; it has to be a multishot operation.",
             of: await #expect(processExitsWith: .failure, observing: [\.standardErrorContent]) {
-                let counter = try eventCounter()
-                try signal(counter)
+                let counter = try EventCounter()
+                try counter.add()
                 var ring = try Ring<Int>(entries: 8)
                 var poll = RawEntry(.pollAdd)
                 poll.length = CURING_POLL_ADD_MULTI
@@ -176,8 +176,8 @@ import Testing
         expectSentence(
             "This raw operation completes more than once; prepare it as a RawMultishot.",
             of: await #expect(processExitsWith: .failure, observing: [\.standardErrorContent]) {
-                let counter = try eventCounter()
-                try signal(counter)
+                let counter = try EventCounter()
+                try counter.add()
                 var ring = try Ring<Int>(entries: 8)
                 var poll = RawEntry(.pollAdd)
                 poll.length = CURING_POLL_ADD_MULTI

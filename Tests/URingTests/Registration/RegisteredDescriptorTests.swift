@@ -13,8 +13,8 @@ import Testing
     private func withoutNumber(of ring: inout Ring<Int>, _ body: (inout Ring<Int>) throws -> Void) throws {
         let number = ring.descriptor.fileDescriptor
         let saved = try number.duplicate()
-        let other = makeEventDescriptor()
-        _ = try other.unowned.fileDescriptor.duplicate(as: number)
+        let other = try EventCounter()
+        _ = try other.descriptor.unowned.fileDescriptor.duplicate(as: number)
         defer {
             _ = try? saved.duplicate(as: number)
             try? saved.close()

@@ -111,7 +111,7 @@ import Testing
     @Test func aMultishotThatHasEndedGoesOn() throws {
         var ring = try Ring<Int>(entries: 8)
         let ledger = Ledger()
-        let events = makeEventDescriptor()
+        let events = try EventCounter()
         let token = try ring.prepare(WatchEvents(events, ledger.life()), tag: 5)
         try ring.submit()
         _ = try ring.run(CancelOther(AnyToken(token)), tag: 6)
@@ -122,11 +122,11 @@ import Testing
             if case .failure(let errno) = result { ending = errno }
         }
         #expect(ending == .canceled)
-        events.signal()
+        try events.add()
         let event = try ring.nextCompletionWaiting().event(WatchEvents.self).expectMore()
         #expect(event == 1)
         drop(ring)
-        #expect(ledger.isSettled && !events.isHeld)
+        #expect(ledger.isSettled && !events.descriptor.isHeld)
     }
 
     @Test func aReadPreparedAgainIsDroppedWithItsRing() throws {
@@ -165,20 +165,20 @@ import Testing
             "More completions of this operation are to come",
             of: await #expect(processExitsWith: .failure, observing: [\.standardErrorContent]) {
                 var ring = try Ring<Int>(entries: 8)
-                let events = makeEventDescriptor()
+                let events = try EventCounter()
                 try ring.prepare(WatchEvents(events, Ledger().life()), tag: 0)
                 try ring.submit()
-                events.signal()
+                try events.add()
                 try ring.prepareAgain(ring.nextCompletionWaiting(), as: WatchEvents.self) { _, _ in }
             })
         expectSentence(
             "Take or drop the earlier completions of a multishot operation before its last one.",
             of: await #expect(processExitsWith: .failure, observing: [\.standardErrorContent]) {
                 var ring = try Ring<Int>(entries: 8)
-                let events = makeEventDescriptor()
+                let events = try EventCounter()
                 let token = try ring.prepare(WatchEvents(events, Ledger().life()), tag: 5)
                 try ring.submit()
-                events.signal()
+                try events.add()
                 let first = try ring.nextCompletionWaiting()
                 try ring.prepare(CancelOther(AnyToken(token)), tag: 6)
                 var last = try ring.nextCompletionWaiting()

@@ -67,11 +67,11 @@ import Testing
         var options = RingOptions.recommended
         options.completionQueueEntries = 2
         var ring = try Ring<Int>(entries: 2, options: options)
-        let counter = try eventCounter()
+        let counter = try EventCounter()
         for tag in 0..<6 { try ring.prepare(Poll(counter, for: .input), tag: tag) }
         try ring.submit()
         for userData in Self.foreign { try post(userData, to: ring) }
-        try signal(counter)
+        try counter.add()
         for userData in Self.stale { try post(userData, to: ring) }
         var tags: Set<Int> = []
         for _ in 0..<6 { tags.insert(try ring.nextCompletionWaiting().tag) }

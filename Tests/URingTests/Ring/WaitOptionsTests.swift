@@ -96,9 +96,11 @@ import Testing
                 pthread_kill(pthread_self(), wakingSignal)
                 let limit = WaitOptions.Limit.timeout(.milliseconds(20))
                 results.value.append(try waiter.submit(waitingFor: 1, WaitOptions(until: limit)))
-                let unblocked = WaitOptions(until: .timeout(.seconds(60)), blockedSignals: .all.subtracting(.signal(wakingSignal)))
+                // Others may come for the whole process.
+                let others = SignalSet.all.subtracting(.signal(wakingSignal))
+                let unblocked = WaitOptions(until: .timeout(.seconds(60)), blockedSignals: others)
                 results.value.append(try waiter.submit(waitingFor: 1, unblocked))
-                results.value.append(try waiter.submit(waitingFor: 1, WaitOptions(until: limit, blockedSignals: [])))
+                results.value.append(try waiter.submit(waitingFor: 1, WaitOptions(until: limit, blockedSignals: others)))
             } catch {
                 Issue.record(error)
             }
@@ -122,7 +124,7 @@ import Testing
                 let pipe = try DescriptorPair.pipe()
                 try waiter.ring.prepare(Poll(pipe.first, for: .input), tag: 1)
                 result.value = try waiter.submit(
-                    waitingFor: 1, WaitOptions(until: .timeout(.milliseconds(50)), blockedSignals: .signal(wakingSignal)))
+                    waitingFor: 1, WaitOptions(until: .timeout(.milliseconds(50)), blockedSignals: .all))
             } catch {
                 Issue.record(error)
             }
@@ -135,10 +137,15 @@ import Testing
         #expect(result.value == SubmitResult(submitted: 1, timedOut: true))
     }
 
-    @Test(arguments: [
-        (Duration.nanoseconds(1), UInt32(1)), (.microseconds(7), 7), (.seconds(2), 2_000_000), (.seconds(-1), 0), (.zero, 0),
-        (.seconds(Int64.max), .max),
-    ])
+    private static let times: [(Duration, microseconds: UInt32)] = [
+        (.zero, 0), (Duration(secondsComponent: 0, attosecondsComponent: 1), 1), (.nanoseconds(1), 1), (.microseconds(7), 7),
+        (.nanoseconds(7001), 8), (.seconds(2), 2_000_000), (.seconds(-1), 0),
+        // The most that 32 bits hold is 4,294,967,295.
+        (.microseconds(4_294_967_294), 4_294_967_294), (.nanoseconds(4_294_967_294_001), .max), (.microseconds(4_294_967_295), .max),
+        (.microseconds(4_294_967_296), .max), (.seconds(Int64.max), .max),
+    ]
+
+    @Test(arguments: times)
     func timesBecomeWordsOfMicroseconds(time: Duration, microseconds: UInt32) {
         #expect(time.microsecondsInWord == microseconds)
     }

@@ -48,7 +48,7 @@ private struct Stress: ~Copyable {
     private var file: Descriptor
     private var pipe: DescriptorPair
     private var sockets: DescriptorPair
-    private var events: Descriptor
+    private var events: EventCounter
     private var held: InlineArray<12, Completion<Int>?>
     private var heldTags: [Int?] = Array(repeating: nil, count: heldCount)
     private var recent: [AnyToken] = []
@@ -64,6 +64,7 @@ private struct Stress: ~Copyable {
         let file = try Descriptor(opening: path, .readWrite)
         let pipe = try DescriptorPair.pipe()
         let sockets = try DescriptorPair.sockets()
+        let events = try EventCounter()
         random = SeededGenerator(seed: seed)
         self.ledger = ledger
         self.path = path
@@ -71,7 +72,7 @@ private struct Stress: ~Copyable {
         self.file = file
         self.pipe = pipe
         self.sockets = sockets
-        events = makeEventDescriptor()
+        self.events = events
         held = InlineArray { _ in nil }
         track()
     }
@@ -96,7 +97,7 @@ private struct Stress: ~Copyable {
         case ..<640: try ring.submit(waitingFor: 1, timeout: .milliseconds(1))
         case ..<800: reap()
         case ..<940: try settle(at: roll(Self.heldCount))
-        case ..<960: feed()
+        case ..<960: try feed()
         case ..<980: try renewDescriptor()
         case ..<984: try renewRing()
         default: drain()
@@ -197,8 +198,8 @@ private struct Stress: ~Copyable {
     // MARK: The world around
 
     /// Lets pending reads end.
-    private mutating func feed() {
-        events.signal()
+    private mutating func feed() throws {
+        try events.add()
         send(pattern(1 + roll(200)), to: sockets.second)
     }
 
@@ -207,7 +208,7 @@ private struct Stress: ~Copyable {
         case 0: file = try Descriptor(opening: path, .readWrite)
         case 1: pipe = try DescriptorPair.pipe()
         case 2: sockets = try DescriptorPair.sockets()
-        default: events = makeEventDescriptor()
+        default: events = try EventCounter()
         }
         track()
     }

@@ -361,14 +361,14 @@ import Testing
     /// What the kernel does with a multishot in a chain, which is why none can be put there.
     @Test func trap14AMultishotInAChainHoldsUpWhatFollowsAndThenEndsIt() throws {
         var ring = try Ring<Int>(entries: 8)
-        let counter = try eventCounter()
+        let counter = try EventCounter()
         var armed = RawEntry(.pollAdd)
         armed.flags = CURING_SQE_IO_LINK
         armed.length = CURING_POLL_ADD_MULTI
         armed.operationFlags = PollEvents.input.rawValue
         let token = try unsafe ring.prepare(RawMultishot(armed, on: counter, owning: ()), tag: 0)
         try ring.prepare(Nop(), tag: 1)
-        try signal(counter)
+        try counter.add()
         let event = try ring.nextCompletionWaiting()
         #expect(event.tag == 0 && event.entry.flags.contains(.more))
         drop(event)

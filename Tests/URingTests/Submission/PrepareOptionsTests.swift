@@ -56,7 +56,7 @@ import Testing
     /// P12.
     @Test func aCancelBehindADrainIsHeldUpAndASynchronousOneIsNot() throws {
         var ring = try Ring<Int>(entries: 8)
-        let counter = try eventCounter()
+        let counter = try EventCounter()
         let armed = try ring.prepare(PollMultishot(counter, for: .input), tag: 0)
         try ring.prepare(Nop(), tag: 1, options: .drain)
         try ring.prepare(Cancel(armed), tag: 2)

@@ -1,23 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
-import CLiburingReference
 import SystemPackage
 import Testing
 import URing
-
-/// A new event counter (eventfd), which does not block.
-func eventCounter() throws -> Descriptor {
-    let number = reference_eventfd()
-    guard number >= 0 else { throw Errno(rawValue: -number) }
-    // SAFETY: nobody else knows the number.
-    return unsafe Descriptor(adopting: FileDescriptor(rawValue: number))
-}
-
-/// Adds one to an event counter.
-func signal(_ counter: borrowing Descriptor) throws {
-    let written = try counter.unowned.fileDescriptor.writeAll([1, 0, 0, 0, 0, 0, 0, 0])
-    #expect(written == 8)
-}
 
 /// Writes one byte with a system call.
 func write(_ byte: UInt8, to file: borrowing Descriptor) throws {

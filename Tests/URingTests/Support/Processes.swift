@@ -72,16 +72,3 @@ func isPeerGone(_ socket: borrowing Descriptor) -> Bool {
 func send(_ bytes: [UInt8], to socket: borrowing Descriptor) -> Int32 {
     unsafe bytes.withUnsafeBytes { unsafe test_send(socket.unowned.fileDescriptor.rawValue, $0.baseAddress, $0.count) }
 }
-
-/// An eventfd.
-func makeEventDescriptor() -> Descriptor {
-    unsafe Descriptor(adopting: FileDescriptor(rawValue: test_eventfd()))
-}
-
-extension Descriptor {
-    /// Adds one to an eventfd.
-    func signal() {
-        var one: UInt64 = 1
-        _ = unsafe write(unowned.fileDescriptor.rawValue, &one, 8)
-    }
-}
