@@ -18,6 +18,17 @@ public enum TimeoutClock: Sendable, Hashable, CaseIterable {
     ///
     /// The C function is `clock_gettime`.
     public var now: Duration {
+        let time = timespec
+        return Duration(secondsComponent: Int64(time.tv_sec), attosecondsComponent: Int64(time.tv_nsec) * 1_000_000_000)
+    }
+
+    /// The same in nanoseconds, for three centuries.
+    var nanoseconds: Int64 {
+        let time = timespec
+        return Int64(time.tv_sec) * 1_000_000_000 + Int64(time.tv_nsec)
+    }
+
+    private var timespec: Glibc.timespec {
         var time = Glibc.timespec()
         // SAFETY: the call fills in the structure.
         switch self {
@@ -25,7 +36,7 @@ public enum TimeoutClock: Sendable, Hashable, CaseIterable {
         case .bootTime: unsafe clock_gettime(CLOCK_BOOTTIME, &time)
         case .realTime: unsafe clock_gettime(CLOCK_REALTIME, &time)
         }
-        return Duration(secondsComponent: Int64(time.tv_sec), attosecondsComponent: Int64(time.tv_nsec) * 1_000_000_000)
+        return time
     }
 
     /// The kernel's flags of a time of the clock.

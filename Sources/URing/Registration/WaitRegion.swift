@@ -18,7 +18,7 @@ public struct RegisteredWait: Sendable, Hashable {
     /// The signal sets that the entries point to.
     private let signals: UnsafeMutablePointer<UInt64>
     /// What the entries say.
-    private let descriptions: UnsafeMutablePointer<WaitOptions>
+    private let descriptions: UnsafeMutablePointer<Wait>
     let capacity: Int
     /// How many entries have been given out.
     private(set) var count = 0
@@ -60,7 +60,7 @@ public struct RegisteredWait: Sendable, Hashable {
     }
 
     /// What an entry says.
-    subscript(index: Int) -> WaitOptions {
+    subscript(index: Int) -> Wait {
         // SAFETY: indexes are those of entries that were given out, and `set` wrote those.
         unsafe descriptions[index]
     }
@@ -68,14 +68,15 @@ public struct RegisteredWait: Sendable, Hashable {
     /// Writes an entry that was given out.
     func set(_ options: WaitOptions, at index: Int) {
         // SAFETY: the index is in bounds, and the signal set lives as long as the entries.
-        unsafe (descriptions + index).initialize(to: options)
+        let wait = Wait(options, registeredIndex: index)
+        unsafe (descriptions + index).initialize(to: wait)
         var entry = curing_reg_wait()
-        if let time = options.time {
-            entry.ts = time.timespec
+        if wait.limit != nil {
+            entry.ts = wait.time
             entry.flags = CURING_REG_WAIT_TS
         }
-        entry.min_wait_usec = options.minimumTime.microsecondsInWord
-        if let blocked = options.blockedSignals {
+        entry.min_wait_usec = wait.minimumMicroseconds
+        if let blocked = wait.blockedSignals {
             unsafe (signals + index).initialize(to: blocked.rawValue)
             unsafe entry.sigmask = UInt64(UInt(bitPattern: signals + index))
         }
@@ -123,8 +124,7 @@ extension Ring {
     /// The liburing function is `io_uring_submit_and_wait_reg`; see `io_uring_enter(2)`.
     @discardableResult
     public mutating func submit(waitingFor count: Int, wait: RegisteredWait) throws(Errno) -> SubmitResult {
-        let options = core.region(of: wait)[wait.index]
-        return try core.submit(waitingFor: count, .registered(index: wait.index, options))
+        try core.submit(waitingFor: count, core.region(of: wait)[wait.index])
     }
 }
 

@@ -140,7 +140,7 @@ public struct Ring<Tag: BitwiseCopyable>: ~Copyable {
     /// The liburing function is `io_uring_submit_and_wait_timeout`; see `io_uring_enter(2)`.
     @discardableResult
     public mutating func submit(waitingFor count: Int, timeout: Duration) throws(Errno) -> SubmitResult {
-        try core.submit(waitingFor: count, .options(WaitOptions(until: .timeout(timeout))))
+        try core.submit(waitingFor: count, Wait(WaitOptions(until: .timeout(timeout))))
     }
 
     /// Submits what is prepared and waits until so many completions are ready, or the wait ends as its options say.
@@ -156,7 +156,7 @@ public struct Ring<Tag: BitwiseCopyable>: ~Copyable {
     /// The liburing functions are `io_uring_submit_and_wait_timeout` and `io_uring_submit_and_wait_min_timeout`; see `io_uring_enter(2)`.
     @discardableResult
     public mutating func submit(waitingFor count: Int, options: WaitOptions) throws(Errno) -> SubmitResult {
-        try core.submit(waitingFor: count, .options(options))
+        try core.submit(waitingFor: count, Wait(options))
     }
 
     /// Lets the kernel run work it has deferred and fetch completions it keeps aside, without waiting.

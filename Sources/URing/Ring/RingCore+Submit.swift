@@ -5,23 +5,6 @@ import SystemPackage
 
 // The system calls that submit and wait.
 
-/// What a wait is like.
-enum Wait {
-    /// It lasts until there are enough completions, or a signal comes.
-    case forever
-    /// It is as described.
-    case options(WaitOptions)
-    /// It is as described by an entry of the ring's wait region.
-    case registered(index: Int, WaitOptions)
-
-    var options: WaitOptions? {
-        switch self {
-        case .forever: nil
-        case .options(let options), .registered(_, let options): options
-        }
-    }
-}
-
 extension RingCore {
     /// Publishes what is prepared, submits it, and waits for completions as long as it takes.
     ///
@@ -31,7 +14,7 @@ extension RingCore {
         let isPlain = setupFlags & (CURING_SETUP_SQPOLL | CURING_SETUP_IOPOLL) == 0
         let before = submissions.flags
         guard isPlain, wanted >= 0, wanted <= completions.entryCount, before & ~CURING_SQ_TASKRUN == 0 else {
-            return try submit(waitingFor: wanted, .forever)
+            return try submit(waitingFor: wanted, Wait())
         }
         let minimum = UInt32(truncatingIfNeeded: wanted)
         let pending = submissions.publish()
@@ -40,17 +23,17 @@ extension RingCore {
         let flags = minimum > 0 || isFetching ? CURING_ENTER_GETEVENTS : 0
         let status = unsafe entrance.enter(submit: pending, minimum: minimum, flags: flags)
         guard status == Int32(bitPattern: pending) else {
-            return try resolve(status, pending: pending, minimum: minimum, isFetching: isFetching, .forever)
+            return try resolve(status, pending: pending, minimum: minimum, isFetching: isFetching, Wait())
         }
         submissions.noteConsumed(pending)
-        return finishWait(submitted: Int(pending), minimum: minimum, since: nil, .forever)
+        return finishWait(submitted: Int(pending), minimum: minimum, since: 0, Wait())
     }
 
     /// Publishes what is prepared, submits it, and waits for completions.
     mutating func submit(waitingFor wanted: Int, _ wait: Wait) throws(Errno) -> SubmitResult {
         require(wanted >= 0, "A ring cannot wait for a negative number of completions.")
         // The kernel would look at this only when it has submitted, and then hide what it thinks of it.
-        if let options = wait.options, options.minimumTime > .zero, unsafe ring.features & CURING_FEAT_MIN_TIMEOUT == 0 {
+        if wait.minimumMicroseconds > 0, unsafe ring.features & CURING_FEAT_MIN_TIMEOUT == 0 {
             throw .invalidArgument
         }
         // The kernel counts completions that are ready, and never waits for more than the queue holds.
@@ -83,7 +66,7 @@ extension RingCore {
         var knownStatus = firstStatus
         while true {
             let flags = minimum > 0 || isFetching ? CURING_ENTER_GETEVENTS : 0
-            let status = knownStatus ?? enter(submit: remaining, minimum: minimum, flags: flags, minimum > 0 ? wait : .forever)
+            let status = knownStatus ?? enter(submit: remaining, minimum: minimum, flags: flags, wait)
             knownStatus = nil
             if status >= 0 {
                 submitted += Int(status)
@@ -126,33 +109,26 @@ extension RingCore {
 
     /// Works off what is deferred, and waits for one completion more; submits nothing.
     func waitForAnother(timeout: Duration) throws(Errno) {
-        let wait = Wait.options(WaitOptions(until: .timeout(timeout)))
+        let wait = Wait(WaitOptions(until: .timeout(timeout)))
         let status = enter(submit: 0, minimum: completions.readyCount &+ 1, flags: CURING_ENTER_GETEVENTS, wait)
         if status < 0 && Errno(rawValue: -status) != .timeout { throw Errno(rawValue: -status) }
     }
 
-    /// The time when a wait begins, if it matters for telling what ended it.
-    private func startOf(_ wait: Wait) -> Duration? {
-        guard let options = wait.options, options.limit != nil || options.minimumTime > .zero else { return nil }
-        return clock.now
+    /// The time when a wait begins, in nanoseconds, if it matters for telling what ended it.
+    private func startOf(_ wait: Wait) -> Int64 {
+        wait.isTimed ? clock.nanoseconds : 0
     }
 
     /// Tells what ended a wait: the kernel does not say once something was submitted.
-    private func finishWait(submitted: Int, minimum: UInt32, since start: Duration?, _ wait: Wait) -> SubmitResult {
+    private func finishWait(submitted: Int, minimum: UInt32, since start: Int64, _ wait: Wait) -> SubmitResult {
         var result = SubmitResult(submitted: submitted)
         let ready = completions.readyCount
         if ready >= minimum { return result }
-        guard let start, let options = wait.options else {
-            result.interrupted = true
-            return result
-        }
-        let now = clock.now
-        // Enough had completed when the minimum time was over.
-        if ready > 0 && options.minimumTime > .zero && now - start >= options.minimumTime { return result }
-        switch options.limit {
-        case .timeout(let time)?: result.timedOut = now - start >= time
-        case .deadline(let time)?: result.timedOut = now >= time
-        case nil: break
+        if wait.isTimed {
+            let now = clock.nanoseconds
+            // Enough had completed when the minimum time was over.
+            if ready > 0 && wait.minimumMicroseconds > 0 && now - start >= Int64(wait.minimumMicroseconds) * 1000 { return result }
+            if let limit = wait.limit { result.timedOut = (wait.isAbsolute ? now : now - start) >= limit }
         }
         result.interrupted = !result.timedOut
         return result
@@ -169,30 +145,27 @@ extension RingCore {
     }
 
     private func enter(submit: UInt32, minimum: UInt32, flags: UInt32, _ wait: Wait) -> Int32 {
-        let extended = CURING_ENTER_EXT_ARG | (wait.options?.isAbsolute ?? false ? CURING_ENTER_ABS_TIMER : 0)
-        switch wait {
-        case .forever:
-            return unsafe entrance.enter(submit: submit, minimum: minimum, flags: flags)
-        case .registered(let index, _):
+        if minimum == 0 || wait.isPlain { return unsafe entrance.enter(submit: submit, minimum: minimum, flags: flags) }
+        let extended = flags | CURING_ENTER_EXT_ARG | (wait.isAbsolute ? CURING_ENTER_ABS_TIMER : 0)
+        if let index = wait.registeredIndex {
             // The argument is the offset into the region, and not looked at unless both flags are set.
             return unsafe entrance.enter(
-                submit: submit, minimum: minimum, flags: flags | extended | CURING_ENTER_EXT_ARG_REG,
+                submit: submit, minimum: minimum, flags: extended | CURING_ENTER_EXT_ARG_REG,
                 argument: UnsafeRawPointer(bitPattern: index * MemoryLayout<curing_reg_wait>.size),
                 byteCount: MemoryLayout<curing_reg_wait>.size)
-        case .options(let options):
-            var time = (options.time ?? .zero).timespec
-            var signals = options.blockedSignals?.rawValue ?? 0
-            return unsafe withUnsafePointer(to: &time) { time in
-                unsafe withUnsafePointer(to: &signals) { signals in
-                    // SAFETY: the kernel reads all three structures before the call returns.
-                    var argument = curing_getevents_arg(
-                        sigmask: options.blockedSignals == nil ? 0 : UInt64(UInt(bitPattern: signals)),
-                        sigmask_sz: UInt32(SignalSet.kernelByteCount), min_wait_usec: options.minimumTime.microsecondsInWord,
-                        ts: options.limit == nil ? 0 : UInt64(UInt(bitPattern: time)))
-                    return unsafe entrance.enter(
-                        submit: submit, minimum: minimum, flags: flags | extended, argument: &argument,
-                        byteCount: MemoryLayout<curing_getevents_arg>.size)
-                }
+        }
+        var time = wait.time
+        var signals = wait.blockedSignals?.rawValue ?? 0
+        return unsafe withUnsafePointer(to: &time) { time in
+            unsafe withUnsafePointer(to: &signals) { signals in
+                // SAFETY: the kernel reads all three structures before the call returns.
+                var argument = curing_getevents_arg(
+                    sigmask: wait.blockedSignals == nil ? 0 : UInt64(UInt(bitPattern: signals)),
+                    sigmask_sz: UInt32(SignalSet.kernelByteCount), min_wait_usec: wait.minimumMicroseconds,
+                    ts: wait.limit == nil ? 0 : UInt64(UInt(bitPattern: time)))
+                return unsafe entrance.enter(
+                    submit: submit, minimum: minimum, flags: extended, argument: &argument,
+                    byteCount: MemoryLayout<curing_getevents_arg>.size)
             }
         }
     }
@@ -233,7 +206,7 @@ extension RingCore {
     /// - Precondition: The kernel takes entries only when asked to.
     mutating func submitAll() throws(Errno) {
         while submissions.pendingCount > 0 {
-            let result = try submit(waitingFor: 0, .forever)
+            let result = try submit(waitingFor: 0, Wait())
             if result.submitted == 0 && !result.interrupted { throw .resourceTemporarilyUnavailable }
         }
     }

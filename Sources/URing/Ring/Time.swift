@@ -3,6 +3,9 @@
 import CURing
 
 extension Duration {
+    /// The duration in nanoseconds as far as 63 bits go, which is three centuries, rounded down.
+    var wholeNanoseconds: Int64 { divided(by: 1_000_000_000).map { Int64(clamping: $0.quotient) } ?? .max }
+
     /// The duration in microseconds as far as 32 bits go, rounded up, so that no time but none is zero.
     var microsecondsInWord: UInt32 { word(inUnitsOf: 1_000_000_000_000) }
 
@@ -12,13 +15,10 @@ extension Duration {
     /// The duration as the kernel takes it; negative ones count as none.
     @usableFromInline
     var timespec: curing_timespec {
-        let billion: UInt64 = 1_000_000_000
-        guard let nanoseconds = divided(by: billion)?.quotient else {
-            // Five centuries and more.
-            let (seconds, attoseconds) = components
-            return curing_timespec(seconds: seconds, nanoseconds: attoseconds / 1_000_000_000)
-        }
-        return curing_timespec(seconds: Int64(nanoseconds / billion), nanoseconds: Int64(nanoseconds % billion))
+        if let nanoseconds = divided(by: 1_000_000_000)?.quotient { return curing_timespec(nanoseconds) }
+        // Five centuries and more.
+        let (seconds, attoseconds) = components
+        return curing_timespec(seconds: seconds, nanoseconds: attoseconds / 1_000_000_000)
     }
 
     private func word(inUnitsOf attoseconds: UInt64) -> UInt32 {
@@ -35,6 +35,13 @@ extension Duration {
         if high < 0 { return (0, 0) }
         guard high < divisor else { return nil }
         return divisor.dividingFullWidth((UInt64(high), UInt64(truncatingIfNeeded: attoseconds)))
+    }
+}
+
+extension curing_timespec {
+    init(_ nanoseconds: UInt64) {
+        let second: UInt64 = 1_000_000_000
+        self.init(seconds: Int64(nanoseconds / second), nanoseconds: Int64(nanoseconds % second))
     }
 }
 

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import CURing
+
 /// How a wait for completions goes, and what ends it besides them.
 public struct WaitOptions: Sendable, Hashable {
     /// When a wait ends whatever has completed.
@@ -37,18 +39,51 @@ public struct WaitOptions: Sendable, Hashable {
     }
 }
 
-extension WaitOptions {
-    /// The limit's time, if there is a limit.
-    var time: Duration? {
-        switch limit {
-        case .timeout(let time)?, .deadline(let time)?: time
-        case nil: nil
-        }
+/// What a wait is like, in the kernel's units.
+struct Wait {
+    /// When it ends whatever has completed, in nanoseconds since it began or of the clock; never if it is nil.
+    let limit: Int64?
+    /// Whether the limit is a time of the clock.
+    let isAbsolute: Bool
+    /// After how many microseconds one completion is enough.
+    let minimumMicroseconds: UInt32
+    let blockedSignals: SignalSet?
+    /// Which entry of the ring's wait region says so too, if one does.
+    let registeredIndex: Int?
+
+    /// Describes a wait that lasts until there are enough completions, or a signal comes.
+    @inline(__always)
+    init() {
+        limit = nil
+        isAbsolute = false
+        minimumMicroseconds = 0
+        blockedSignals = nil
+        registeredIndex = nil
     }
 
-    /// Whether the limit is a time of the clock.
-    var isAbsolute: Bool {
-        if case .deadline? = limit { return true }
-        return false
+    init(_ options: WaitOptions, registeredIndex: Int? = nil) {
+        switch options.limit {
+        case .timeout(let time)?:
+            limit = time.wholeNanoseconds
+            isAbsolute = false
+        case .deadline(let time)?:
+            limit = time.wholeNanoseconds
+            isAbsolute = true
+        case nil:
+            limit = nil
+            isAbsolute = false
+        }
+        minimumMicroseconds = options.minimumTime.microsecondsInWord
+        blockedSignals = options.blockedSignals
+        self.registeredIndex = registeredIndex
     }
+
+    /// Whether nothing but completions and signals ends it.
+    var isPlain: Bool { !isTimed && blockedSignals == nil }
+
+    /// Whether what ended it can be told by the clock.
+    var isTimed: Bool { limit != nil || minimumMicroseconds > 0 }
+
+    /// The limit as the kernel takes it, or nothing.
+    var time: curing_timespec { curing_timespec(UInt64(limit ?? 0)) }
 }

@@ -71,6 +71,18 @@ import Testing
         #expect(past == SubmitResult(submitted: 0, timedOut: true))
     }
 
+    @Test(arguments: Form.allCases) func aLimitMayLieBeyondWhatTheClockCounts(form: Form) throws {
+        var waiter = try Waiter(form)
+        let longest = Duration.seconds(Int64.max)
+        for limit in [WaitOptions.Limit.timeout(longest), .deadline(longest)] {
+            try waiter.ring.prepare(Timeout(after: .milliseconds(5)), tag: 1)
+            let result = try waiter.submit(waitingFor: 1, WaitOptions(until: limit))
+            #expect(result == SubmitResult(submitted: 1))
+            #expect(waiter.ring.readyCount == 1)
+            drop(try waiter.ring.nextCompletionWaiting())
+        }
+    }
+
     @Test func deadlinesGoByTheRingsClock() throws {
         var ring = try Ring<Int>(entries: 8)
         let pipe = try DescriptorPair.pipe()
