@@ -38,7 +38,7 @@ import Testing
         let pipe = try DescriptorPair.pipe()
         try waiter.ring.prepare(Poll(pipe.first, for: .input), tag: 1)
         try waiter.ring.prepare(Nop(), tag: 2)
-        let result = try waiter.submit(waitingFor: 2, WaitOptions(until: .timeout(.seconds(60)), minimumTime: .milliseconds(5)))
+        let result = try waiter.submit(waitingFor: 2, WaitOptions(until: .timeout(.seconds(3600)), minimumTime: .milliseconds(5)))
         #expect(result == SubmitResult(submitted: 2))
         #expect(waiter.ring.readyCount == 1)
     }
