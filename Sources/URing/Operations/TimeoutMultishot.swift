@@ -5,10 +5,10 @@ import SystemPackage
 
 /// Ticks: tells again and again that a time has passed.
 ///
-/// Each event says that the time was up once more. The kernel counts each time from when it has dealt with the last tick, so ticks come a
-/// little late, and later and later. It ends with ``MultishotEnding/endOfStream`` after the last tick, if there is one, and with
-/// ``MultishotEnding/completionQueueFull`` before: ``count`` says how many ticks are still to come, and preparing it again goes on with
-/// them. It is removed with a ``Cancel``, and the time is changed with a ``TimeoutUpdate``.
+/// Each event says that the time was up once more, and ends every wait on the ring. The kernel counts each time from when it has dealt with
+/// the last tick, so ticks come a little late, and later and later. It ends with ``MultishotEnding/endOfStream`` after the last tick, if
+/// there is one, and with ``MultishotEnding/completionQueueFull`` before: ``count`` says how many ticks are still to come, and preparing it
+/// again goes on with them. It is removed with a ``Cancel``, and the time is changed with a ``TimeoutUpdate``.
 ///
 /// - Requires: Linux 6.4, `IORING_OP_TIMEOUT` with `IORING_TIMEOUT_MULTISHOT`.
 /// - Important: The kernel reads the time when it consumes the entry; it lies with the operation.

@@ -120,8 +120,8 @@ public struct Ring<Tag: BitwiseCopyable>: ~Copyable {
     ///
     /// - Parameter count: How many completions to wait for, those included that are ready already. The kernel waits for no more than the
     ///   completion queue holds; it waits for ever if fewer can come.
-    /// - Returns: What was submitted, and whether a signal ended the wait.
-    /// - Throws: What the kernel says of the submission as a whole. A signal is not an error: see the result.
+    /// - Returns: What was submitted, and whether the wait ended early.
+    /// - Throws: What the kernel says of the submission as a whole. A signal, or a ``Timeout`` that expires, is not an error: see the result.
     ///
     /// The liburing function is `io_uring_submit_and_wait`; see `io_uring_enter(2)`.
     @discardableResult

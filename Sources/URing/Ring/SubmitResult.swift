@@ -9,7 +9,8 @@ public struct SubmitResult: Sendable, Hashable {
     public var submitted: Int
     /// Whether the wait ended because the time was up before enough completions were there.
     public var timedOut: Bool
-    /// Whether a signal ended the wait before enough completions were there.
+    /// Whether the wait ended before enough completions were there, and before the time was up: by a signal, or since a ``Timeout`` of the ring
+    /// expired, which ends every wait.
     public var interrupted: Bool
 
     @inlinable @inline(__always)

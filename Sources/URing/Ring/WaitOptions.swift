@@ -64,7 +64,8 @@ struct Wait {
     init(_ options: WaitOptions, registeredIndex: Int? = nil) {
         switch options.limit {
         case .timeout(let time)?:
-            limit = time.wholeNanoseconds
+            // The kernel adds the clock's time, and does not look whether that fits.
+            limit = min(time.wholeNanoseconds, 1 << 62)
             isAbsolute = false
         case .deadline(let time)?:
             limit = time.wholeNanoseconds

@@ -71,16 +71,22 @@ import Testing
         #expect(past == SubmitResult(submitted: 0, timedOut: true))
     }
 
-    @Test(arguments: Form.allCases) func aLimitMayLieBeyondWhatTheClockCounts(form: Form) throws {
-        var waiter = try Waiter(form)
+    @Test(arguments: [RingOptions(), .recommended]) func aTimeoutThatExpiresEndsAWaitForMore(options: RingOptions) throws {
+        var ring = try Ring<Int>(entries: 8, options: options)
+        try ring.prepare(Timeout(after: .milliseconds(5)), tag: 1)
+        let result = try ring.submit(waitingFor: 4, timeout: .seconds(3600))
+        #expect(result == SubmitResult(submitted: 1, interrupted: true))
+        #expect(try ring.nextCompletionWaiting().tag == 1)
+    }
+
+    @Test func limitsAreNoLongerThanTheKernelCounts() {
         let longest = Duration.seconds(Int64.max)
-        for limit in [WaitOptions.Limit.timeout(longest), .deadline(longest)] {
-            try waiter.ring.prepare(Timeout(after: .milliseconds(5)), tag: 1)
-            let result = try waiter.submit(waitingFor: 1, WaitOptions(until: limit))
-            #expect(result == SubmitResult(submitted: 1))
-            #expect(waiter.ring.readyCount == 1)
-            drop(try waiter.ring.nextCompletionWaiting())
-        }
+        // With the time since the machine started, a relative one has to fit into 63 bits.
+        #expect(Wait(WaitOptions(until: .timeout(longest))).limit == 1 << 62)
+        #expect(Wait(WaitOptions(until: .deadline(longest))).limit == .max)
+        #expect(Wait(WaitOptions(until: .timeout(.seconds(-1)))).limit == 0)
+        let wait = Wait(WaitOptions(until: .deadline(.nanoseconds(2_000_000_003))))
+        #expect(wait.time.seconds == 2 && wait.time.nanoseconds == 3)
     }
 
     @Test func deadlinesGoByTheRingsClock() throws {
