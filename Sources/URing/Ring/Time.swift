@@ -21,15 +21,14 @@ extension Duration {
         return curing_timespec(seconds: seconds, nanoseconds: attoseconds / 1_000_000_000)
     }
 
-    private func word(inUnitsOf attoseconds: UInt64) -> UInt32 {
-        guard let (count, rest) = divided(by: attoseconds), count < UInt32.max else { return .max }
+    private func word(inUnitsOf unit: UInt64) -> UInt32 {
+        guard let (count, rest) = divided(by: unit), count < UInt32.max else { return .max }
         return UInt32(count) + (rest > 0 ? 1 : 0)
     }
 
     /// How often so many attoseconds go into the duration, and how many are left; nil if that is too often to say.
     ///
-    /// Negative durations count as none.
-    /// `components` divides any duration, in ten times the instructions.
+    /// Negative durations count as none. `components` divides any duration, in ten times the instructions.
     private func divided(by divisor: UInt64) -> (quotient: UInt64, remainder: UInt64)? {
         let high = Int64(truncatingIfNeeded: attoseconds >> 64)
         if high < 0 { return (0, 0) }
