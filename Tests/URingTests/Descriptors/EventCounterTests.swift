@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 
-import CTestSupport
 import SystemPackage
 import Testing
 
@@ -43,11 +42,9 @@ import Testing
 
     @Test func saysThatThereAreTooManyDescriptors() async {
         await #expect(processExitsWith: .success) {
-            try #require(test_limit_descriptors(0) == 0)
-            let error = #expect(throws: Errno.self) { _ = try EventCounter() }
-            // Without a number for longer, the threads that tests run on would end the process.
-            try #require(test_limit_descriptors(UInt64(Memory.descriptorLimit)) == 0)
-            #expect(error == .tooManyOpenFiles)
+            _ = try withDescriptorLimit(0) {
+                #expect(throws: Errno.tooManyOpenFiles) { _ = try EventCounter() }
+            }
         }
     }
 }

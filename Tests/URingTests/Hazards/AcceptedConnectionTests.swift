@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 
-import CTestSupport
 import SystemPackage
 import Testing
 
@@ -155,12 +154,9 @@ private struct Acceptor<File: Acceptable & ~Copyable>: ~Copyable {
     @Test func aLackOfNumbersEndsAnAcceptAndKeepsTheClientWaiting() async {
         // In a process of its own, because the limit is the process's.
         await #expect(processExitsWith: .success) {
-            // An accept has the limit of the moment that it is submitted. The rest of the process has more again at once: the threads that
-            // tests run on look into /proc every second, and without a number for that they end the process.
+            // An accept has the limit of the moment that it is submitted.
             let limit = 256
-            try #require(test_limit_descriptors(UInt64(limit)) == 0)
-            var acceptor = try Acceptor(Descriptor.self)
-            try #require(test_limit_descriptors(UInt64(Memory.descriptorLimit)) == 0)
+            var acceptor = try withDescriptorLimit(UInt64(limit)) { try Acceptor(Descriptor.self) }
             var connecting = try Ring<Int>(entries: 8)
             var clients: [Client] = []
             for _ in 0..<2 { clients.append(Client(try Descriptor.socket(.ipv4, .stream))) }

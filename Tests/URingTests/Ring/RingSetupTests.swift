@@ -104,14 +104,13 @@ import Testing
 
     @Test func tooManyDescriptorsIsNamed() async {
         await #expect(processExitsWith: .success) {
-            precondition(test_limit_descriptors(3) == 0)
-            do throws(RingSetupError) {
-                _ = try Ring<Int>(entries: 8)
-                fatalError("there is no room for a descriptor")
-            } catch {
-                // Without a number for longer, the threads that tests run on would end the process.
-                precondition(test_limit_descriptors(UInt64(Memory.descriptorLimit)) == 0)
-                precondition(error.cause == .tooManyDescriptors && error.description.contains("too many files"))
+            try withDescriptorLimit(3) {
+                do throws(RingSetupError) {
+                    _ = try Ring<Int>(entries: 8)
+                    fatalError("there is no room for a descriptor")
+                } catch {
+                    precondition(error.cause == .tooManyDescriptors && error.description.contains("too many files"))
+                }
             }
         }
     }

@@ -37,6 +37,16 @@ func onAnotherThread(_ body: () -> Void) {
     }
 }
 
+/// Runs a function under a limit on descriptor numbers, and gives the process what it may have afterwards.
+///
+/// For a process of its own, and not for long: the threads that tests run on look into /proc every second when they have more work than
+/// threads, and end the process without a number for that.
+func withDescriptorLimit<Value: ~Copyable>(_ limit: UInt64, _ body: () throws -> Value) throws -> Value {
+    try #require(test_limit_descriptors(limit) == 0)
+    defer { precondition(test_limit_descriptors(UInt64(Memory.descriptorLimit)) == 0, "the limit cannot be raised again") }
+    return try body()
+}
+
 /// How many bytes of addresses the process has mapped.
 func mappedByteCount() -> Int {
     let pages = try? String(contentsOfFile: "/proc/self/statm", encoding: .utf8).prefix { $0 != " " }
