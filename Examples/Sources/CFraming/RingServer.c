@@ -358,9 +358,11 @@ static unsigned publish(struct io_uring *ring) {
     return tail - *queue->khead;
 }
 
-// Submits, and waits for as many completions as there are connections to bring them, but for a short time only if there is one at least.
+// Submits, and waits for a batch, but for a short time only if there is one completion at least. A quarter of the connections may bring it, so
+// that clients and server do not wait for each other in turns.
 static int submit_and_wait(server *server) {
-    unsigned wanted = server->open_count < server->batch ? server->open_count : server->batch;
+    unsigned quarter = server->open_count / 4;
+    unsigned wanted = quarter < server->batch ? quarter : server->batch;
     if (wanted <= 1 || server->batch_microseconds == 0) return io_uring_submit_and_wait(&server->ring, 1);
     // There has to be a limit for the shorter time to mean anything.
     struct __kernel_timespec hour = { .tv_sec = 3600 };

@@ -9,7 +9,9 @@ struct Compare: ParsableCommand {
         abstract: "Run the servers and the load, each in a process of its own, and compare them.",
         discussion: """
             The servers take turns, one thread each, and are compared turn by turn: what is said in the end are the medians of the ratios, and \
-            between which ratios they are. With a rate, all have the same requests at the same times. A wrong byte ends it with exit status 1.
+            between which ratios they are. With a rate, all have the same requests at the same times. A wrong byte ends it with exit status 1. \
+            Over the loopback device, what the load's host has to do for a packet is done in the server's time; Scripts/server.sh gives each a \
+            network namespace and a processor.
             """)
 
     @OptionGroup var shape: LoadShape
@@ -21,6 +23,12 @@ struct Compare: ParsableCommand {
 
     @Option(help: ArgumentHelp("How many requests each connection makes at most in a turn.", valueName: "count"))
     var requests = 1_000_000_000
+
+    @Option(help: ArgumentHelp("The IPv4 or IPv6 address that the servers listen at.", valueName: "ip"))
+    var address = "127.0.0.1"
+
+    @Option(help: ArgumentHelp("What starts the load, such as \"taskset -c 1 ip netns exec other\".", valueName: "command"))
+    var loadThrough = ""
 
     @Flag(
         help: ArgumentHelp(
@@ -97,11 +105,12 @@ struct Compare: ParsableCommand {
     }
 
     private func turn(of engine: Serve.Engine) throws -> Turn {
-        let server = try ChildProgram(["serve", engine.rawValue] + batch.arguments)
+        let server = try ChildProgram(["serve", engine.rawValue, "--address", address] + batch.arguments)
         let port = try server.port()
         let load = try ChildProgram(
-            ["load", "--port", String(port), "--server-pid", "\(server.identifier)", "--row", engine.rawValue, "--requests", "\(requests)"]
-                + shape.arguments)
+            ["load", "--address", address, "--port", String(port), "--server-pid", "\(server.identifier)", "--row", engine.rawValue]
+                + ["--requests", "\(requests)"] + shape.arguments,
+            through: loadThrough.split(separator: " ").map(String.init))
         let row = try load.output(whenDoing: "The load of the \(engine.rawValue) server")
         say(row)
         server.end()

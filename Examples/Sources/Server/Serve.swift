@@ -120,7 +120,8 @@ struct Batch: ParsableArguments {
     @Option(
         name: .customLong("batch"),
         help: ArgumentHelp(
-            "How many completions a thread waits for with \"ring\" and \"c\"; 1 to go on with the first.", valueName: "count"))
+            "How many completions a thread waits for with \"ring\" and \"c\", or a quarter as many as it has connections; 1 to go on with the first.",
+            valueName: "count"))
     var count = 64
 
     @Option(

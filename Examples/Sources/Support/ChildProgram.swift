@@ -11,10 +11,11 @@ public final class ChildProgram {
     private let process = Process()
     private let pipe = Pipe()
 
-    /// Starts it.
-    public init(_ arguments: [String]) throws {
-        process.executableURL = URL(fileURLWithPath: "/proc/self/exe").resolvingSymlinksInPath()
-        process.arguments = arguments
+    /// Starts it, by a command that is given the program and its arguments as its last ones, if there is one.
+    public init(_ arguments: [String], through command: [String] = []) throws {
+        let program = URL(fileURLWithPath: "/proc/self/exe").resolvingSymlinksInPath()
+        process.executableURL = command.isEmpty ? program : URL(fileURLWithPath: "/usr/bin/env")
+        process.arguments = command.isEmpty ? arguments : command + [program.path] + arguments
         process.standardInput = FileHandle.nullDevice
         process.standardOutput = pipe
         process.terminationHandler = { process_release($0.processIdentifier) }
