@@ -14,7 +14,7 @@ int baseline_nop(baseline_ring *baseline, unsigned batch, long count) {
             io_uring_prep_nop(sqe);
             io_uring_sqe_set_data64(sqe, slot);
         }
-        int status = submit_and_wait(ring, wanted, wanted);
+        int status = submit_then_wait(ring, wanted);
         if (status < 0) return status;
         unsigned long tags = 0;
         unsigned head, seen = 0;

@@ -21,7 +21,7 @@ int baseline_linked_timeout(baseline_ring *baseline, unsigned batch, long count)
             io_uring_prep_link_timeout(sqe, &minute, 0);
             io_uring_sqe_set_data64(sqe, user_data_timeout);
         }
-        int status = submit_and_wait(ring, 2 * wanted, 2 * wanted);
+        int status = submit_then_wait(ring, 2 * wanted);
         if (status < 0) return status;
         unsigned head, seen = 0, operations = 0;
         struct io_uring_cqe *cqe;

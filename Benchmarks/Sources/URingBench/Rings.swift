@@ -10,6 +10,17 @@ import URing
 /// These are the options that URing recommends, without the one for which swift-system's IORing and older versions of liburing are not ready.
 let ringOptions = RingOptions([.singleIssuer, .deferredTaskRun, .showsPendingTaskRun, .submitsAll, .clampsSizes])
 
+extension Ring {
+    /// Submits what is prepared, and calls once more to wait only if not so many completions are there at once.
+    ///
+    /// Where they always are, a call that need not look for more is the cheaper one.
+    @inline(__always)
+    mutating func submit(thenWaitingFor count: Int) throws(Errno) {
+        try submit()
+        if readyCount < count { try submit(waitingFor: count) }
+    }
+}
+
 extension IORing {
     /// Makes a ring that is set up as the others are.
     static func make(entries: Int) throws -> IORing {

@@ -37,7 +37,7 @@ extension Case {
             for _ in 0..<wanted {
                 try ring.prepare(Nop(), tag: 0, timeout: minute)
             }
-            try ring.submit(waitingFor: 2 * wanted)
+            try ring.submit(thenWaitingFor: 2 * wanted)
             var seen = 0
             while let completion = ring.nextReadyCompletion() {
                 let completed = completion.take(Nop.self)

@@ -30,7 +30,7 @@ extension Case {
             for slot in 0..<wanted {
                 try ring.prepare(Nop(), tag: UInt64(slot))
             }
-            try ring.submit(waitingFor: wanted)
+            try ring.submit(thenWaitingFor: wanted)
             var tags: UInt64 = 0
             var seen = 0
             while let completion = ring.nextReadyCompletion() {
@@ -55,7 +55,7 @@ extension Case {
         while done < operations {
             let wanted = min(batch, operations - done)
             let next = min(batch, operations - done - wanted)
-            try ring.submit(waitingFor: wanted)
+            try ring.submit(thenWaitingFor: wanted)
             var tags: UInt64 = 0
             var seen = 0
             while let completion = ring.nextReadyCompletion() {

@@ -82,7 +82,7 @@ extension Case {
         while done < operations {
             if isEager { try ring.submit(waitingFor: 1) }
             guard let completion = ring.nextReadyCompletion() else {
-                try submitAndWait(&ring)
+                try ring.submit(thenWaitingFor: 1)
                 continue
             }
             let pipe = completion.tag
@@ -90,14 +90,6 @@ extension Case {
             done += 1
             try ring.prepareAgain(completion, as: Poll.self) { _, result in _ = try result.get() }
         }
-    }
-
-    /// Submits what is prepared, and waits only if nothing of that is complete at once: where there is always something to do, a system call
-    /// that need not look for more is the cheaper one.
-    @inline(__always)
-    private static func submitAndWait(_ ring: inout Ring<Int>) throws {
-        try ring.submit()
-        if ring.readyCount == 0 { try ring.submit(waitingFor: 1) }
     }
 
     private static func multishotPolls(_ ring: inout Ring<Int>, _ pipes: PipeSet, _ operations: Int) throws {
@@ -111,7 +103,7 @@ extension Case {
         var done = 0
         while done < operations {
             guard let completion = ring.nextReadyCompletion() else {
-                try submitAndWait(&ring)
+                try ring.submit(thenWaitingFor: 1)
                 continue
             }
             let pipe = completion.tag
@@ -132,7 +124,7 @@ extension Case {
         var done = 0
         while done < operations {
             guard let completion = ring.nextReadyCompletion() else {
-                try submitAndWait(&ring)
+                try ring.submit(thenWaitingFor: 1)
                 continue
             }
             try ring.prepareAgain(completion, as: EpollWait.self) { operation, result in
@@ -162,7 +154,7 @@ extension Case {
         var done = 0
         while done < operations {
             guard let completion = ring.nextReadyCompletion() else {
-                try submitAndWait(&ring)
+                try ring.submit(thenWaitingFor: 1)
                 continue
             }
             let tag = completion.tag

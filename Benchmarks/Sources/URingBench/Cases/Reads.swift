@@ -56,7 +56,7 @@ extension Case {
         var issued = min(BlockFile.depth, operations)
         var done = 0
         while done < operations {
-            try ring.submit(waitingFor: issued - done)
+            try ring.submit(thenWaitingFor: issued - done)
             while let completion = ring.nextReadyCompletion() {
                 let completed = completion.take(Read<Memory>.self)
                 let byteCount = try completed.result.get()
@@ -83,7 +83,7 @@ extension Case {
         var issued = min(BlockFile.depth, operations)
         var done = 0
         while done < operations {
-            try ring.submit(waitingFor: issued - done)
+            try ring.submit(thenWaitingFor: issued - done)
             while let completion = ring.nextReadyCompletion() {
                 done += 1
                 if issued < operations {

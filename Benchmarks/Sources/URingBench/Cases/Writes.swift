@@ -35,7 +35,8 @@ extension Case {
         var issued = min(BlockFile.depth, operations)
         var done = 0
         while done < operations {
-            try ring.submit(waitingFor: issued - done)
+            // Writes may go to worker threads, which come back one by one.
+            try ring.submit(thenWaitingFor: 1)
             while let completion = ring.nextReadyCompletion() {
                 let completed = completion.take(Write<Buffer>.self)
                 if try completed.result.get() != BlockFile.byteCount { throw Failure("A write is incomplete.") }
@@ -92,8 +93,8 @@ extension Case {
         for number in 0..<issued { try prepare(slot: number, number: number) }
         while done < operations {
             try ring.submitPreparedRequests()
-            for _ in 0..<(issued - done) {
-                let completion = try ring.awaitCompletion()
+            var next = Optional(try ring.awaitCompletion())
+            while let completion = next {
                 if completion.result < 0 { throw Errno(rawValue: -completion.result) }
                 if completion.result != BlockFile.byteCount { throw Failure("A write is incomplete.") }
                 done += 1
@@ -101,6 +102,7 @@ extension Case {
                     try prepare(slot: Int(completion.context), number: issued)
                     issued += 1
                 }
+                next = ring.tryConsumeCompletion()
             }
         }
         let sample = stopwatch.sample(operations: operations)
