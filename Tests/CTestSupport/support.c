@@ -295,3 +295,17 @@ int32_t test_bind_thread(int32_t place) {
     }
     return -ERANGE;
 }
+
+int64_t test_unwritten_pages(int32_t file, uint64_t offset, uint64_t byte_count) {
+    // Linux 6.5; too new for the headers.
+    enum { number_of_cachestat = 451 };
+    struct {
+        uint64_t offset, byte_count;
+    } range = {offset, byte_count};
+    struct {
+        uint64_t cached, dirty, writing, evicted, recently_evicted;
+    } pages;
+    if (syscall(number_of_cachestat, file, &range, &pages, 0) != 0)
+        return -errno;
+    return (int64_t)(pages.dirty + pages.writing);
+}

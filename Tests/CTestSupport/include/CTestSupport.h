@@ -74,4 +74,8 @@ int32_t test_thread_number(void);
 /// errno: -ERANGE if there are not so many.
 int32_t test_bind_thread(int32_t place);
 
+/// How many pages of a part of a file are in memory and differ from the disk, those included that are on their way there, as cachestat(2)
+/// counts them; or a negative errno.
+int64_t test_unwritten_pages(int32_t file, uint64_t offset, uint64_t byte_count);
+
 #endif

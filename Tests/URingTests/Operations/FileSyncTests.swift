@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import CLiburingReference
+import CTestSupport
 import SystemPackage
 import Testing
 
@@ -75,10 +76,20 @@ import Testing
         let directory = try TemporaryDirectory()
         let file = try directory.open("a")
         var ring = try Ring<Int>(entries: 8)
-        _ = try ring.run(Write(file, from: Buffer(copying: pattern(10_000)), at: 0))
-        try ring.run(SyncFileRange(file, range: 4096..<8192, flags: .write)).result.get()
+        let number = file.unowned.fileDescriptor.rawValue
+        // Far from each other: the page cache keeps neighbours together.
+        let far: UInt64 = 8 << 20
+        for offset in [0, far] {
+            _ = try ring.run(Write(file, from: Buffer(copying: pattern(4096)), at: .offset(offset)))
+        }
+        // One page, or none on a file system in memory.
+        let unwritten = test_unwritten_pages(number, 0, 4096)
+        try ring.run(SyncFileRange(file, range: far..<far + 4096, flags: [.write, .waitAfter])).result.get()
+        #expect(test_unwritten_pages(number, far, 4096) == 0)
+        #expect(test_unwritten_pages(number, 0, 4096) == unwritten)
         try ring.run(SyncFileRange(file, flags: [.waitBefore, .write, .waitAfter])).result.get()
-        #expect(try contents(of: directory.path.appending("a")) == pattern(10_000))
+        #expect(test_unwritten_pages(number, 0, 4096) == 0)
+        #expect(try contents(of: directory.path.appending("a")).prefix(4096).elementsEqual(pattern(4096)))
     }
 
     @Test func reportsWhatCannotBe() throws {
