@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 # Measures the example `server` beside the same in C, with liburing and with epoll, between two network namespaces that are as two machines:
-# each has a processor, which does its part of TCP. Over the loopback device, a server that sends does the receiver's part in its own time, too.
+# each has a processor, which receives what arrives, and is interrupted for it. Over the loopback device, who sends does the receiver's part, too.
 # Takes root, two processors and some minutes. `--check` fails when the rings take more than 0.80 of epoll's CPU time, or answer fewer requests; how
 # they do beside liburing in C scatters too much here to be checked.
 # Usage: server.sh [--check] [rounds [depth...]]; needs `swift build --package-path Examples -c release --product server`.

@@ -10,8 +10,8 @@ struct Compare: ParsableCommand {
         discussion: """
             The servers take turns, one thread each, and are compared turn by turn: what is said in the end are the medians of the ratios, and \
             between which ratios they are. With a rate, all have the same requests at the same times. A wrong byte ends it with exit status 1. \
-            Over the loopback device, what the load's host has to do for a packet is done in the server's time; Scripts/server.sh gives each a \
-            network namespace and a processor.
+            Over the loopback device, what the load's host has to do for a packet is done in the server's time, and nothing interrupts; \
+            Scripts/server.sh gives each a network namespace and a processor.
             """)
 
     @OptionGroup var shape: LoadShape
