@@ -8,27 +8,19 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-check=
-if [ "${1:-}" = --check ]; then
-    check=1
-    shift
-fi
+source Scripts/measurement.sh
 rounds=${1:-41}
 depths=("${@:2}")
 if [ ${#depths[@]} = 0 ]; then depths=(1 4 16); fi
 
-server=$PWD/Examples/.build/release/server
-[ "$(id -u)" -eq 0 ] || { echo "error: network namespaces take root" >&2; exit 1; }
-[ -x "$server" ] || { echo "error: $server is missing; run \`swift build --package-path Examples -c release --product server\`" >&2; exit 1; }
+server=$(example server)
 [ "$(nproc)" -ge 2 ] || { echo "error: each end needs a processor of its own" >&2; exit 1; }
 command -v ip > /dev/null || Scripts/install-debian-package.sh iproute2 ip
 
-report=$(mktemp)
 serving=uring-serving-$$
 loading=uring-loading-$$
 # shellcheck disable=SC2317 # Called by the trap.
 clean() {
-    rm -f "$report"
     ip netns delete "$serving" 2> /dev/null || true
     ip netns delete "$loading" 2> /dev/null || true
 }
@@ -53,9 +45,6 @@ status=0
 for depth in "${depths[@]}"; do
     echo "== 256 connections, $depth under way"
     ip netns exec "$serving" taskset -c 0 "$server" compare --address 198.18.0.1 --load-through "taskset -c 1 ip netns exec $loading" \
-        --connections 256 --depth "$depth" --rounds "$rounds" --duration 0.5 | tee "$report"
-    # "Rings against epoll: 1.40 (1.20 to 1.60) times the requests/s, 0.70 (0.60 to 0.80) times the CPU time per request; ..."
-    [ -z "$check" ] || awk '/^Rings against epoll:/ { ok = $4 >= 1 && $11 <= 0.8 } END { exit !ok }' "$report" || status=1
+        --connections 256 --depth "$depth" --rounds "$rounds" --duration 0.5 ${check:+--check-epoll} || status=1
 done
-[ "$status" -eq 0 ] || echo "error: the rings do not do as well as they have to" >&2
 exit "$status"

@@ -8,19 +8,13 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-check=
-if [ "${1:-}" = --check ]; then
-    check=1
-    shift
-fi
+source Scripts/measurement.sh
 rounds=${1:-5}
 sections=" ${*:2} "
 # Whether a part of all this is wanted.
 wants() { [[ $sections == "  " || $sections == *" $1 "* ]]; }
 
-tunnel=$PWD/Examples/.build/release/tunnel
-[ "$(id -u)" -eq 0 ] || { echo "error: TUN devices and network namespaces take root" >&2; exit 1; }
-[ -x "$tunnel" ] || { echo "error: $tunnel is missing; run \`swift build --package-path Examples -c release --product tunnel\`" >&2; exit 1; }
+tunnel=$(example tunnel)
 command -v ping > /dev/null || Scripts/install-debian-package.sh iputils-ping ping
 command -v iperf3 > /dev/null || Scripts/install-debian-package.sh iperf3 iperf3
 command -v socat > /dev/null || Scripts/install-debian-package.sh socat socat

@@ -53,7 +53,8 @@ static inline __attribute__((always_inline)) int transfer(
     }
     while (done < count) {
         // Writes may go to worker threads, which come back one by one.
-        int status = submit_then_wait(ring, transfer == transfer_write ? 1 : (unsigned)(issued - done));
+        unsigned wanted = transfer == transfer_write ? 1 : (unsigned)(issued - done);
+        int status = submit_then_wait(ring, wanted);
         if (status < 0) return status;
         unsigned head, seen = 0;
         struct io_uring_cqe *cqe;
@@ -66,6 +67,7 @@ static inline __attribute__((always_inline)) int transfer(
             if (issued < count) prepare(ring, blocks, transfer, slot, issued++);
         }
         io_uring_cq_advance(ring, seen);
+        if (transfer == transfer_write ? seen < wanted : seen != wanted) return -EILSEQ;
         done += seen;
     }
     return 0;

@@ -20,8 +20,12 @@ static inline int enter(struct io_uring *ring, unsigned wait) {
 // The same, but calls once more to wait, and only if not so many completions are there at once. Where they always are, a call that need not look
 // for more is the cheaper one.
 static inline int submit_then_wait(struct io_uring *ring, unsigned wait) {
-    int status = io_uring_submit(ring);
-    return status < 0 || io_uring_cq_ready(ring) >= wait ? status : enter(ring, wait);
+    unsigned prepared = io_uring_sq_ready(ring);
+    int submitted = io_uring_submit(ring);
+    if (submitted < 0) return submitted;
+    if ((unsigned)submitted != prepared) return -EAGAIN;
+    int status = io_uring_cq_ready(ring) >= wait ? 0 : enter(ring, wait);
+    return status < 0 ? status : 0;
 }
 
 #endif

@@ -35,8 +35,8 @@ int baseline_teardown(unsigned entries, unsigned flags, unsigned reads, int pipe
             memory[i] = malloc((size_t)byte_count);
             io_uring_prep_read(io_uring_get_sqe(&ring), pipe_end, memory[i], (unsigned)byte_count, (__u64)-1);
         }
-        int submitted = io_uring_submit(&ring);
-        status = submitted < 0 ? submitted : (unsigned)submitted == reads ? end_reads(&ring, reads) : -EAGAIN;
+        status = submit_then_wait(&ring, 0);
+        if (status == 0) status = end_reads(&ring, reads);
         io_uring_queue_exit(&ring);
         for (unsigned i = 0; i < reads; i++) free(memory[i]);
     }
