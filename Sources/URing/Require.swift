@@ -8,6 +8,14 @@ func require(_ condition: Bool, _ sentence: @autoclosure () -> StaticString, fil
     if !condition { trap(sentence(), file: file, line: line) }
 }
 
+/// Whether an offset lies within so many bytes, or right behind them.
+///
+/// One comparison does, because without its sign a number below zero is larger than any count.
+@inlinable @inline(__always)
+func isOffset(_ offset: Int, within byteCount: Int) -> Bool {
+    UInt(bitPattern: offset) <= UInt(bitPattern: byteCount)
+}
+
 /// Ends the program with a sentence.
 @usableFromInline @inline(never)
 func trap(_ sentence: StaticString, file: StaticString = #fileID, line: UInt = #line) -> Never {

@@ -34,7 +34,7 @@ public struct Completion<Tag: BitwiseCopyable>: ~Copyable {
     /// Whether the completion is of an operation of this type.
     @inlinable
     public func `is`<Op: Operation & ~Copyable>(_: Op.Type) -> Bool {
-        core.isType(Op.self)
+        core.slot.isType(Op.self)
     }
 
     /// Takes the operation back, with its result.
@@ -89,20 +89,13 @@ struct CompletionCore: ~Copyable {
     }
 
     @inlinable @inline(__always)
-    func isType<Op: Operation & ~Copyable>(_: Op.Type) -> Bool {
-        // SAFETY: the slot stays in use while a completion of it exists.
-        unsafe ObjectIdentifier(slot.header.pointee.type) == ObjectIdentifier(Op.self)
-    }
-
-    @inlinable @inline(__always)
     func expect<Op: Operation & ~Copyable>(_: Op.Type) {
-        if !isType(Op.self) { wrongType(Op.self) }
+        if !slot.isType(Op.self) { wrongType(Op.self) }
     }
 
     @usableFromInline @inline(never)
     func wrongType<Op: Operation & ~Copyable>(_: Op.Type) -> Never {
-        let actual = unsafe String(describing: slot.header.pointee.type)
-        fatalError("This completion is of a \(actual), not of a \(Op.self); switch over its tag, or ask is(_:) first.")
+        fatalError("This completion is of a \(slot.type), not of a \(Op.self); switch over its tag, or ask is(_:) first.")
     }
 
     @inlinable @inline(__always)

@@ -70,7 +70,7 @@ struct MessageArrival: SingleShotOperation, ~Copyable {
 extension Completion {
     /// Whether the completion is a message of another thread or ring.
     @inlinable
-    public var isMessage: Bool { core.isType(MessageArrival.self) }
+    public var isMessage: Bool { core.slot.isType(MessageArrival.self) }
 
     /// Takes what another thread or ring sent.
     ///

@@ -6,7 +6,7 @@
 /// zero and false.
 @usableFromInline
 struct SlotHeader {
-    /// The operation's type: how a slot is emptied when nobody knows any more what is in it.
+    /// The operation's type, or its ``OperationNumber`` in the first word: how a slot is emptied when nobody knows any more what is in it.
     @usableFromInline var type: any (Operation & ~Copyable).Type
     /// The user data of the operation in the slot, or of the next one while the slot is free.
     @usableFromInline var userData: UInt64

@@ -11,7 +11,7 @@ extension InFlightTable {
     func insert<Op: Operation & ~Copyable, Tag: BitwiseCopyable>(_ operation: consuming Op, tag: Tag) -> Slot {
         let slot = allocateSlot()
         // SAFETY: the slot was free, so its header is initialised and tag and payload are uninitialised memory of the layout's sizes.
-        unsafe slot.header.pointee.type = Op.self
+        slot.setType(Op.self)
         unsafe (slot.base + SlotLayout.tagOffset(Tag.self)).storeBytes(of: tag, as: Tag.self)
         let inline = unsafe slot.base + SlotLayout.payloadOffset(Tag.self)
         let capacity = SlotLayout.capacity(payloadOffset: SlotLayout.payloadOffset(Tag.self))
@@ -116,8 +116,7 @@ extension InFlightTable {
     func dispose(of slot: Slot, entry: CompletionEntry) {
         let payloadOffset = unsafe state.pointee.payloadOffset
         // SAFETY: the header's type is what `insert` put into the payload.
-        let type = unsafe slot.header.pointee.type
-        type.disposeOfResult(in: slot, of: self, payloadOffset: payloadOffset, entry: entry)
+        slot.type.disposeOfResult(in: slot, of: self, payloadOffset: payloadOffset, entry: entry)
         if entry.flags.contains(.more) {
             endEvent(of: slot)
         } else if unsafe slot.header.pointee.outstanding == 0 {
@@ -132,8 +131,7 @@ extension InFlightTable {
     func discard(_ slot: Slot) {
         let payloadOffset = unsafe state.pointee.payloadOffset
         // SAFETY: the header's type is what `insert` put into the payload, and the kernel is done with it.
-        let type = unsafe slot.header.pointee.type
-        type.destroy(in: slot, of: self, payloadOffset: payloadOffset)
+        slot.type.destroy(in: slot, of: self, payloadOffset: payloadOffset)
         unsafe slot.header.pointee.isAbandoned = false
         free(slot)
     }

@@ -74,7 +74,7 @@ extension InFlightTable {
     /// Looks at a completion of an operation that may be tracked, and says what the caller gets now, if anything.
     func track(_ completion: SettledCompletion) -> SettledCompletion? {
         // SAFETY: the header's type is what `insert` put into the payload.
-        let type = unsafe completion.slot.header.pointee.type
+        let type = completion.slot.type
         if type.routing == .direct { return completion }
         if completion.entry.flags.contains(.more) {
             unsafe state.pointee.outstandingNotifications += 1

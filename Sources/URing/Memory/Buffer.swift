@@ -74,7 +74,7 @@ extension Buffer {
     /// - Important: Unsafe, because nothing shows that they are.
     @inlinable @inline(__always)
     @unsafe public mutating func didInitialize(byteCount: Int) {
-        require(byteCount >= 0 && byteCount <= byteCapacity, "More bytes than the buffer has room for cannot have been written.")
+        require(isOffset(byteCount, within: byteCapacity), "More bytes than the buffer has room for cannot have been written.")
         initializedCount = byteCount
     }
 }

@@ -66,3 +66,19 @@ public protocol ByteDestination: OperationMemory, ~Copyable {
     /// - Important: Unsafe to call, because nothing else shows that the bytes are initialised.
     @unsafe mutating func didInitialize(byteCount: Int)
 }
+
+extension ByteDestination where Self: ~Copyable {
+    /// The room behind the first `start` bytes, which stay as they are.
+    ///
+    /// - Precondition: So many bytes are initialised, and there is room behind them; the sentences say which of it does not hold.
+    @inlinable @inline(__always)
+    @unsafe mutating func kernelRoom(
+        behind start: Int, _ notInitialized: @autoclosure () -> StaticString, _ noRoom: @autoclosure () -> StaticString
+    ) -> UnsafeMutableRawBufferPointer {
+        require(start <= initializedByteCount, notInitialized())
+        let room = unsafe kernelRoom
+        // SAFETY: slicing does not check in optimised code. Only the room itself is believed to say how large it is.
+        require(UInt(bitPattern: start) < UInt(bitPattern: room.count), start < 0 ? notInitialized() : noRoom())
+        return unsafe UnsafeMutableRawBufferPointer(rebasing: room[start...])
+    }
+}

@@ -93,7 +93,7 @@ extension RegisteredSlice {
     /// - Important: Unsafe, because nothing shows that they are.
     @inlinable @inline(__always)
     @unsafe public mutating func didInitialize(byteCount: Int) {
-        require(byteCount >= 0 && byteCount <= capacity, "More bytes than the buffer has room for cannot have been written.")
+        require(isOffset(byteCount, within: capacity), "More bytes than the buffer has room for cannot have been written.")
         initializedCount = byteCount
     }
 }

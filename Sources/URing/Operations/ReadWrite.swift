@@ -116,21 +116,21 @@ public struct Read<Memory: ByteDestination & ~Copyable>: SingleShotOperation, ~C
         entry.opcode = Read.opcode
         entry.setFile(file)
         entry.offset = position.rawValue
-        // Once more, because the fields may have been changed since the operation was made.
-        require(
-            start >= 0 && start <= memory.initializedByteCount, "A read must start within the initialised bytes, or right behind them.")
-        require(start < memory.byteCapacity, "A read needs room: the memory is empty or full.")
-        // SAFETY: the memory is the operation's own, and the operation has its final address; `start` is inside, which slicing does not
-        // check in optimised code.
-        unsafe entry.setBytes(UnsafeRawBufferPointer(rebasing: memory.kernelRoom[start...]))
+        // SAFETY: the memory is the operation's own, and the operation has its final address. Its fields may have been changed since it was
+        // made, so they are looked at once more.
+        let room = unsafe memory.kernelRoom(
+            behind: start, "A read must start within the initialised bytes, or right behind them.",
+            "A read needs room: the memory is empty or full.")
+        unsafe entry.setBytes(UnsafeRawBufferPointer(room))
         entry.setRegistration(of: memory)
         entry.operationFlags = flags.rawValue
     }
 
     @inlinable @inline(__always)
     @unsafe public mutating func complete(_ completion: CompletionEntry, kernelData: borrowing NoKernelData) -> Result<Int, Errno> {
-        // SAFETY: the kernel says that it has written so many bytes from `start` on, and those before were initialised.
-        if completion.result >= 0 { unsafe memory.didInitialize(byteCount: start + Int(completion.result)) }
+        // SAFETY: the kernel says that it has written so many bytes from `start` on, and those before were initialised. It was given no more
+        // room than there is, so the sum is no larger than that.
+        if completion.result >= 0 { unsafe memory.didInitialize(byteCount: start &+ Int(completion.result)) }
         return completion.count
     }
 }
@@ -188,12 +188,8 @@ public struct Write<Memory: ByteSource & ~Copyable>: SingleShotOperation, ~Copya
         entry.opcode = Write.opcode
         entry.setFile(file)
         entry.offset = position.rawValue
-        // SAFETY: the memory is the operation's own, and the operation has its final address; `start` is inside, which slicing does not
-        // check in optimised code.
-        let bytes = unsafe memory.kernelBytes
-        // Once more, because the fields may have been changed since the operation was made.
-        require(start >= 0 && start <= bytes.count, "A write must start within the initialised bytes.")
-        unsafe entry.setBytes(UnsafeRawBufferPointer(rebasing: bytes[start...]))
+        // SAFETY: as for a read.
+        unsafe entry.setBytes(memory.kernelBytes, behind: start, "A write must start within the initialised bytes.")
         entry.setRegistration(of: memory)
         entry.operationFlags = flags.rawValue
     }

@@ -117,9 +117,7 @@ public struct Send<Memory: ByteSource & ~Copyable>: SingleShotOperation, ~Copyab
         entry.opcode = .send
         entry.setFile(file)
         // SAFETY: the memory is the operation's own, and the operation has its final address.
-        let bytes = unsafe memory.kernelBytes
-        require(start >= 0 && start <= bytes.count, "A send must start within the initialised bytes.")
-        unsafe entry.setBytes(UnsafeRawBufferPointer(rebasing: bytes[start...]))
+        unsafe entry.setBytes(memory.kernelBytes, behind: start, "A send must start within the initialised bytes.")
         entry.operationFlags = flags.kernelBits
         if pollFirst { entry.ioPriority = CURING_RECVSEND_POLL_FIRST }
     }
@@ -188,9 +186,7 @@ public struct SendTo<Memory: ByteSource & ~Copyable>: SingleShotOperation, ~Copy
         entry.opcode = .send
         entry.setFile(file)
         // SAFETY: the memory is the operation's own, and the operation has its final address.
-        let bytes = unsafe memory.kernelBytes
-        require(start >= 0 && start <= bytes.count, "A send must start within the initialised bytes.")
-        unsafe entry.setBytes(UnsafeRawBufferPointer(rebasing: bytes[start...]))
+        unsafe entry.setBytes(memory.kernelBytes, behind: start, "A send must start within the initialised bytes.")
         entry.operationFlags = flags.kernelBits
         unsafe entry.setDestination(kernelData)
         if pollFirst { entry.ioPriority = CURING_RECVSEND_POLL_FIRST }
@@ -252,13 +248,12 @@ public struct Receive<Memory: ByteDestination & ~Copyable>: SingleShotOperation,
 
     @inlinable @inline(__always)
     @unsafe public mutating func encode(into entry: borrowing SubmissionEntry, kernelData: UnsafeMutablePointer<NoKernelData>) {
-        require(
-            start >= 0 && start <= memory.initializedByteCount, "A receive must start within the initialised bytes, or right behind them.")
-        require(start < memory.byteCapacity, "A receive needs room: the memory is empty or full.")
         entry.opcode = .receive
         entry.setFile(file)
         // SAFETY: the memory is the operation's own, and the operation has its final address.
-        let room = unsafe UnsafeMutableRawBufferPointer(rebasing: memory.kernelRoom[start...])
+        let room = unsafe memory.kernelRoom(
+            behind: start, "A receive must start within the initialised bytes, or right behind them.",
+            "A receive needs room: the memory is empty or full.")
         // With this flag TCP counts bytes that it does not write.
         if flags.contains(.truncate) { unsafe room.initializeMemory(as: UInt8.self, repeating: 0) }
         unsafe entry.setBytes(UnsafeRawBufferPointer(room))

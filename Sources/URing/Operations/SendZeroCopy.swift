@@ -68,9 +68,7 @@ public struct SendZeroCopy<Memory: ByteSource & ~Copyable>: ZeroCopyOperation, ~
         entry.opcode = .sendZeroCopy
         entry.setZeroCopySend(file, flags: flags, pollFirst: pollFirst, reportsUsage: reportsUsage)
         // SAFETY: the memory is the operation's own, and the operation has its final address until the notification.
-        let bytes = unsafe memory.kernelBytes
-        require(start >= 0 && start <= bytes.count, "A send must start within the initialised bytes.")
-        unsafe entry.setBytes(UnsafeRawBufferPointer(rebasing: bytes[start...]))
+        unsafe entry.setBytes(memory.kernelBytes, behind: start, "A send must start within the initialised bytes.")
         entry.setZeroCopyRegistration(of: memory)
     }
 
@@ -147,9 +145,7 @@ public struct SendToZeroCopy<Memory: ByteSource & ~Copyable>: ZeroCopyOperation,
         entry.opcode = .sendZeroCopy
         entry.setZeroCopySend(file, flags: flags, pollFirst: pollFirst, reportsUsage: reportsUsage)
         // SAFETY: the memory is the operation's own, and the operation has its final address until the notification.
-        let bytes = unsafe memory.kernelBytes
-        require(start >= 0 && start <= bytes.count, "A send must start within the initialised bytes.")
-        unsafe entry.setBytes(UnsafeRawBufferPointer(rebasing: bytes[start...]))
+        unsafe entry.setBytes(memory.kernelBytes, behind: start, "A send must start within the initialised bytes.")
         entry.setZeroCopyRegistration(of: memory)
         unsafe entry.setDestination(kernelData)
     }

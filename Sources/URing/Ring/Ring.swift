@@ -243,7 +243,7 @@ extension RingCore {
             Op.self, of: slot, offset: payloadOffset, capacity: SlotLayout.capacity(payloadOffset: payloadOffset))
         let kernelData = unsafe (payload + PayloadLayout.kernelDataOffset(Op.self)).assumingMemoryBound(to: Op.KernelData.self)
         unsafe payload.assumingMemoryBound(to: Op.self).pointee.encode(
-            into: SubmissionEntry(entry, ringIdentity: table.identity), kernelData: kernelData)
+            into: SubmissionEntry(entry, of: table), kernelData: kernelData)
         if Op.routing != .direct {
             unsafe (payload + PayloadLayout.trackingOffset(Op.self)).initializeMemory(as: Tracking.self, to: tracking)
         }

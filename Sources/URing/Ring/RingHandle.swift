@@ -75,7 +75,7 @@ public struct RingHandle: Sendable {
         var entry = curing_sqe()
         let status = unsafe withUnsafeMutablePointer(to: &entry) { entry in
             // SAFETY: the kernel reads the entry before the call returns.
-            unsafe SubmissionEntry(entry, ringIdentity: 0).setMessage(to: self, userData: userData, result: result, label: label)
+            unsafe SubmissionEntry(entry, of: nil).setMessage(to: self, userData: userData, result: result, label: label)
             return unsafe curing_register(-1, CURING_REGISTER_SEND_MSG_RING, entry, 1)
         }
         if status < 0 { throw Errno(rawValue: -status) }

@@ -39,7 +39,7 @@ extension RingCore {
         let match = CancelMatch(consume file, nil, ringIdentity: table.identity)
         // SAFETY: the entry is behind the published tail.
         let entry = unsafe submissions.nextEntry()
-        let submission = unsafe SubmissionEntry(entry, ringIdentity: table.identity)
+        let submission = unsafe SubmissionEntry(entry, of: table)
         submission.opcode = .asyncCancel
         submission.setMatch(match, flags: CURING_ASYNC_CANCEL_ALL)
         submission.flags = CURING_SQE_IO_HARDLINK

@@ -75,7 +75,7 @@ extension Ring where Tag: BitwiseCopyable {
         // SAFETY: the entry is behind the published tail, and gets no address that outlives this call, because the operation has no memory.
         let entry = unsafe core.submissions.nextEntry()
         var kernelData = NoKernelData()
-        unsafe operation.encode(into: SubmissionEntry(entry, ringIdentity: core.table.identity), kernelData: &kernelData)
+        unsafe operation.encode(into: SubmissionEntry(entry, of: core.table), kernelData: &kernelData)
         unsafe core.addUnreported(entry)
     }
 

@@ -82,7 +82,7 @@ extension RingCore {
             unsafe companion.pointee.time = KernelTime(timeout.time)
             let entry = unsafe submissions.nextEntry()
             let time = unsafe UnsafeMutableRawPointer(companion) + Companion.timeOffset
-            unsafe SubmissionEntry(entry, ringIdentity: table.identity).setLinkedTimeout(
+            unsafe SubmissionEntry(entry, of: table).setLinkedTimeout(
                 timeout, time: time.assumingMemoryBound(to: KernelTime.self))
             unsafe entry.pointee.flags = flag
             unsafe entry.pointee.user_data = UserData.sameSlot(as: prepared.userData, kind: .linkedTimeout)

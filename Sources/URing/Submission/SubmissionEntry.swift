@@ -9,14 +9,22 @@ import SystemPackage
 @safe @frozen
 public struct SubmissionEntry: ~Copyable {
     @usableFromInline let pointer: UnsafeMutablePointer<curing_sqe>
-    @usableFromInline let ringIdentity: UInt32
+    @usableFromInline let table: InFlightTable?
 
     // SAFETY: the pointer is to an entry of the submission queue that the kernel does not look at before the tail passes it;
     // it is valid for the call that gets the entry, which cannot copy it.
     @inlinable @inline(__always)
-    init(_ pointer: UnsafeMutablePointer<curing_sqe>, ringIdentity: UInt32) {
+    init(_ pointer: UnsafeMutablePointer<curing_sqe>, of table: InFlightTable?) {
         unsafe self.pointer = unsafe pointer
-        self.ringIdentity = ringIdentity
+        self.table = table
+    }
+
+    /// The ring that the entry is of, if it is of one; no ring is zero.
+    ///
+    /// Looked up by the few operations that have to know, instead of for all of them.
+    @inlinable
+    var ringIdentity: UInt32 {
+        @inline(__always) get { table?.identity ?? 0 }
     }
 
     /// Which operation this is.
@@ -117,9 +125,9 @@ extension SubmissionEntry {
     /// - Precondition: A slot is of the same ring's file table.
     @inlinable @inline(__always)
     public func setFile(_ file: borrowing FileHold) {
+        if file.entryFlags != 0 { file.requireSlot(ofRing: ringIdentity) }
         fileDescriptor = file.number
         flags |= file.entryFlags
-        if file.entryFlags != 0 { file.requireSlot(ofRing: ringIdentity) }
     }
 
     /// Has a path begin at a directory, which the kernel takes no slot for.
@@ -135,6 +143,16 @@ extension SubmissionEntry {
     @unsafe public func setBytes(_ bytes: UnsafeRawBufferPointer) {
         address = UInt64(UInt(bitPattern: bytes.baseAddress))
         length = UInt32(truncatingIfNeeded: min(bytes.count, SubmissionEntry.maximumTransfer))
+    }
+
+    /// Points the entry at what memory that the operation owns has behind its first `start` bytes.
+    ///
+    /// - Precondition: The memory has so many bytes; the sentence says so.
+    @inlinable @inline(__always)
+    @unsafe func setBytes(_ bytes: UnsafeRawBufferPointer, behind start: Int, _ sentence: @autoclosure () -> StaticString) {
+        // SAFETY: slicing does not check in optimised code.
+        require(isOffset(start, within: bytes.count), sentence())
+        unsafe setBytes(UnsafeRawBufferPointer(rebasing: bytes[start...]))
     }
 
     /// The most bytes that the kernel moves in one operation: the largest signed 32-bit number rounded down to a page.

@@ -16,11 +16,17 @@ import Testing
         try events.add()
         let first = try ring.nextCompletionWaiting()
         let second = try ring.nextCompletionWaiting()
+        try ring.prepare(Read(events, into: CountedMemory(ledger, byteCapacity: 8)), tag: 3)
+        try ring.submit()
+        try events.add()
+        let third = try ring.nextCompletionWaiting()
         #expect(first.tag == 1 && first.is(Nop.self) && !first.is(Read<Buffer>.self) && !first.is(Read<CountedMemory>.self))
         #expect(second.tag == 2 && second.is(Read<Buffer>.self) && !second.is(Nop.self) && !second.is(Write<Buffer>.self))
-        #expect(!first.hasMore && !second.hasMore)
+        #expect(third.tag == 3 && third.is(Read<CountedMemory>.self) && !third.is(Read<Buffer>.self) && !third.is(Nop.self))
+        #expect(!first.hasMore && !second.hasMore && !third.hasMore)
         let read = second.take(Read<Buffer>.self)
         #expect(read.result == .success(8))
+        drop(third.take(Read<CountedMemory>.self))
         #expect(ledger.isSettled)
     }
 

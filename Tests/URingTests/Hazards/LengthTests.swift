@@ -44,7 +44,7 @@ import Testing
         for count in [0x7fff_f000, 0x7fff_f001, 0x8000_0000, 0x1_0000_0000, 0x1_0000_0001, Int.max] {
             // Nobody looks at the memory.
             let start = unsafe UnsafeRawPointer(bitPattern: 0x1000)
-            unsafe SubmissionEntry(entry, ringIdentity: 1).setBytes(UnsafeRawBufferPointer(start: start, count: count))
+            unsafe SubmissionEntry(entry, of: nil).setBytes(UnsafeRawBufferPointer(start: start, count: count))
             #expect(unsafe entry.pointee.len == 0x7fff_f000)
         }
     }

@@ -47,7 +47,7 @@ import Testing
             #expect(UInt(bitPattern: payload) % UInt(MemoryLayout<Op>.alignment) == 0)
             let kernelData = unsafe (payload + PayloadLayout.kernelDataOffset(Op.self)).assumingMemoryBound(to: Op.KernelData.self)
             unsafe payload.assumingMemoryBound(to: Op.self).pointee.encode(
-                into: SubmissionEntry(entry, ringIdentity: 1), kernelData: kernelData)
+                into: SubmissionEntry(entry, of: table), kernelData: kernelData)
             let userData = unsafe slot.header.pointee.userData
             #expect(model[userData] == nil)
             model[userData] = Expected(kind: kind, number: number, tag: tag)

@@ -19,7 +19,9 @@ import Testing
     unsafe entry.initialize(to: curing_sqe())
     unsafe expected.initialize(to: curing_sqe())
     unsafe payload.initialize(to: operation)
-    unsafe payload.pointee.encode(into: SubmissionEntry(entry, ringIdentity: ringIdentity), kernelData: kernelData)
+    withTable(ringIdentity: ringIdentity) { table in
+        unsafe payload.pointee.encode(into: SubmissionEntry(entry, of: table), kernelData: kernelData)
+    }
     unsafe reference(UnsafeMutableRawPointer(expected), payload, kernelData)
     let actualBytes = unsafe [UInt8](UnsafeRawBufferPointer(start: entry, count: 64))
     let expectedBytes = unsafe [UInt8](UnsafeRawBufferPointer(start: expected, count: 64))
@@ -36,9 +38,23 @@ func encodedEntry<Op: Operation & ~Copyable>(of operation: consuming Op, ringIde
     var operation = operation
     var entry = curing_sqe()
     let kernelData = UnsafeMutablePointer<Op.KernelData>.allocate(capacity: 1)
-    unsafe operation.encode(into: SubmissionEntry(&entry, ringIdentity: ringIdentity), kernelData: kernelData)
+    withTable(ringIdentity: ringIdentity) { table in
+        unsafe operation.encode(into: SubmissionEntry(&entry, of: table), kernelData: kernelData)
+    }
     unsafe kernelData.deallocate()
     return entry
+}
+
+/// Calls a function with the table of a ring that has this identity and is no ring; without one for zero.
+private func withTable(ringIdentity: UInt32, _ body: (InFlightTable?) -> Void) {
+    guard ringIdentity != 0 else { return body(nil) }
+    do {
+        let table = try InFlightTable(tag: UInt64.self, identity: ringIdentity)
+        body(table)
+        table.orphan()
+    } catch {
+        Issue.record(error)
+    }
 }
 
 /// Marks an entry of liburing's to take a buffer of a group.

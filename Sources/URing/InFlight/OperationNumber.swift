@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// What stands for the type of an operation in a slot, where it is one of those that programs do most.
+///
+/// Any type can be told by its metadata, but for a generic type like ``Read`` it takes a call to find that, at each note and each
+/// comparison. Its number is known when the code is compiled: the comparisons of types in ``init(of:)`` are made by the compiler.
+@usableFromInline
+enum OperationNumber: UInt, CaseIterable {
+    case nop = 1
+    case poll
+    case readIntoBuffer
+    case readIntoSlice
+    case writeFromBuffer
+    case writeFromSlice
+    case receiveIntoBuffer
+    case receiveIntoSlice
+    case sendFromBuffer
+    case sendFromSlice
+    case sendFromLease
+
+    /// The number of a type; nil if it has none.
+    @inlinable @inline(__always)
+    init?<Op: Operation & ~Copyable>(of _: Op.Type) {
+        if Op.self == Nop.self {
+            self = .nop
+        } else if Op.self == Poll.self {
+            self = .poll
+        } else if Op.self == Read<Buffer>.self {
+            self = .readIntoBuffer
+        } else if Op.self == Read<RegisteredSlice>.self {
+            self = .readIntoSlice
+        } else if Op.self == Write<Buffer>.self {
+            self = .writeFromBuffer
+        } else if Op.self == Write<RegisteredSlice>.self {
+            self = .writeFromSlice
+        } else if Op.self == Receive<Buffer>.self {
+            self = .receiveIntoBuffer
+        } else if Op.self == Receive<RegisteredSlice>.self {
+            self = .receiveIntoSlice
+        } else if Op.self == Send<Buffer>.self {
+            self = .sendFromBuffer
+        } else if Op.self == Send<RegisteredSlice>.self {
+            self = .sendFromSlice
+        } else if Op.self == Send<BufferLease>.self {
+            self = .sendFromLease
+        } else {
+            return nil
+        }
+    }
+
+    /// The type with this number.
+    var type: any (Operation & ~Copyable).Type {
+        switch self {
+        case .nop: Nop.self
+        case .poll: Poll.self
+        case .readIntoBuffer: Read<Buffer>.self
+        case .readIntoSlice: Read<RegisteredSlice>.self
+        case .writeFromBuffer: Write<Buffer>.self
+        case .writeFromSlice: Write<RegisteredSlice>.self
+        case .receiveIntoBuffer: Receive<Buffer>.self
+        case .receiveIntoSlice: Receive<RegisteredSlice>.self
+        case .sendFromBuffer: Send<Buffer>.self
+        case .sendFromSlice: Send<RegisteredSlice>.self
+        case .sendFromLease: Send<BufferLease>.self
+        }
+    }
+}
+
+// The type in a slot's header: its number in the place of the first word, or the type itself. No type lies at an address so small.
+extension Slot {
+    /// Notes the type of the operation that is put into the slot.
+    @inlinable @inline(__always)
+    func setType<Op: Operation & ~Copyable>(_: Op.Type) {
+        // SAFETY: the slot was free, so nobody relies on what is in the place of the type.
+        if let number = OperationNumber(of: Op.self) {
+            unsafe base.storeBytes(of: number.rawValue, as: UInt.self)
+        } else {
+            unsafe header.pointee.type = Op.self
+        }
+    }
+
+    /// Whether the operation in the slot is of this type.
+    @inlinable @inline(__always)
+    func isType<Op: Operation & ~Copyable>(_: Op.Type) -> Bool {
+        // SAFETY: the slot is in use, so its first word is the number of a type or the address of one. Every type has either a number or
+        // none, so one word tells.
+        unsafe base.load(as: UInt.self)
+            == OperationNumber(of: Op.self)?.rawValue ?? UInt(bitPattern: ObjectIdentifier(Op.self))
+    }
+
+    /// The type of the operation in the slot.
+    var type: any (Operation & ~Copyable).Type {
+        // SAFETY: the slot is in use, so what is no number is a type.
+        unsafe OperationNumber(rawValue: base.load(as: UInt.self))?.type ?? header.pointee.type
+    }
+}
