@@ -16,7 +16,20 @@ struct RegisteredMemory: BitwiseCopyable {
         /// How many slices there are; the buffer is free when there is none.
         var sliceCount: Int
         /// Where it is registered; the others follow from there.
-        @usableFromInline var firstSlot: RegisteredSlot?
+        var firstSlot: RegisteredSlot? {
+            didSet {
+                firstIndex = unsafe firstSlot?.block.pointee.index ?? .max
+                firstRingIdentity = unsafe firstSlot?.block.pointee.ringIdentity ?? 0
+            }
+        }
+        /// What the first slot says of itself: each operation asks, and most memory is in one slot.
+        @usableFromInline var firstIndex: UInt16 = .max
+        @usableFromInline var firstRingIdentity: UInt32 = 0
+
+        init(_ buffer: consuming Buffer) {
+            self.buffer = buffer
+            sliceCount = 0
+        }
     }
 
     // SAFETY: the block lives as long as a slot or a slice refers to it; `deallocate` ends it when the last of them lets go.
@@ -24,12 +37,17 @@ struct RegisteredMemory: BitwiseCopyable {
 
     init(_ buffer: consuming Buffer) {
         unsafe block = .allocate(capacity: 1)
-        unsafe block.initialize(to: Block(buffer: buffer, sliceCount: 0, firstSlot: nil))
+        unsafe block.initialize(to: Block(buffer))
     }
 
     /// The slot in the table of a ring, or one that no table has.
     @inlinable @inline(__always)
     func index(onRing identity: UInt32) -> UInt16 {
+        unsafe block.pointee.firstRingIdentity == identity ? block.pointee.firstIndex : laterIndex(onRing: identity)
+    }
+
+    @usableFromInline @inline(never)
+    func laterIndex(onRing identity: UInt32) -> UInt16 {
         var slot = unsafe block.pointee.firstSlot
         while let place = slot {
             if unsafe place.block.pointee.ringIdentity == identity { return unsafe place.block.pointee.index }
@@ -136,12 +154,12 @@ struct RegisteredSlot: BitwiseCopyable, Equatable {
     @safe @usableFromInline
     struct Block {
         let table: RegisteredBuffersState
-        @usableFromInline let index: UInt16
-        @usableFromInline let ringIdentity: UInt32
+        let index: UInt16
+        let ringIdentity: UInt32
         /// What is registered here, if anything.
         var memory: RegisteredMemory?
         /// Another slot of the same memory.
-        @usableFromInline var next: RegisteredSlot?
+        var next: RegisteredSlot?
         /// Whether the kernel reports that it has let go of the memory.
         var isTagged = false
         /// Neighbours among the slots whose memory is free.
