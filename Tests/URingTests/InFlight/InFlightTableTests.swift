@@ -252,7 +252,7 @@ import Testing
         expectSentence(
             "More operations are in flight than the ring has addresses for",
             of: await #expect(processExitsWith: .failure, observing: [\.standardErrorContent]) {
-                precondition(test_limit_addresses(UInt64(mappedByteCount() + (40 << 20))) == 0)
+                try Memory.limitMapped(toFurther: 40 << 20)
                 let table = try InFlightTable(tag: Int.self, identity: 1)
                 for number in 0..<300_000 { _ = table.insert(Nop(), tag: number) }
             })
@@ -296,13 +296,13 @@ import Testing
             }
             try makeAndOrphan(10)
             let allocated = test_allocated_byte_count()
-            let mapped = mappedByteCount()
+            let mapped = try Memory.now().mapped
             try makeAndOrphan(1000)
             precondition(ledger.isSettled)
             let newlyAllocated = test_allocated_byte_count() - allocated
             precondition(newlyAllocated < 50_000, "\(newlyAllocated) bytes were not freed")
             // One table alone reserves a thousand times as much.
-            let newlyMapped = mappedByteCount() - mapped
+            let newlyMapped = try Memory.now().mapped - mapped
             precondition(newlyMapped < 10 << 20, "\(newlyMapped) bytes were not unmapped")
         }
     }

@@ -117,7 +117,7 @@ import Testing
 
     @Test func aRingMakesDoWithFewAddresses() async {
         await #expect(processExitsWith: .success) {
-            precondition(test_limit_addresses(UInt64(mappedByteCount() + (64 << 20))) == 0)
+            try Memory.limitMapped(toFurther: 64 << 20)
             var ring = try Ring<Int>(entries: 8)
             for tag in 0..<10_000 { try ring.prepare(Timeout(after: .seconds(3600)), tag: tag) }
             try ring.submit()
@@ -127,7 +127,7 @@ import Testing
 
     @Test func tooFewAddressesAreNamed() async {
         await #expect(processExitsWith: .success) {
-            precondition(test_limit_addresses(UInt64(mappedByteCount() + (8 << 20))) == 0)
+            try Memory.limitMapped(toFurther: 8 << 20)
             do throws(RingSetupError) {
                 _ = try Ring<Int>(entries: 8)
                 fatalError("there is no room for the table")

@@ -59,27 +59,6 @@ import Testing
     }
 }
 
-/// The process's memory, in bytes.
-struct Memory {
-    /// Address space.
-    let mapped: Int
-    /// Pages that are there.
-    let resident: Int
-
-    static func now() throws -> Memory {
-        let words = try String(decoding: contents(of: "/proc/self/statm"), as: UTF8.self).split(separator: " ").compactMap { Int($0) }
-        let page = Int(getpagesize())
-        return Memory(mapped: words[0] * page, resident: words[1] * page)
-    }
-
-    /// How many descriptors the process can have when it asks for more.
-    static var descriptorLimit: Int {
-        var limit = rlimit()
-        guard unsafe getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0 else { return 0 }
-        return Int(clamping: limit.rlim_max)
-    }
-}
-
 /// Connections with nothing to say, each of which is received from.
 private enum IdleConnections {
     private enum Tag: BitwiseCopyable { case accept, connect, receive }

@@ -47,12 +47,6 @@ func withDescriptorLimit<Value: ~Copyable>(_ limit: UInt64, _ body: () throws ->
     return try body()
 }
 
-/// How many bytes of addresses the process has mapped.
-func mappedByteCount() -> Int {
-    let pages = try? String(contentsOfFile: "/proc/self/statm", encoding: .utf8).prefix { $0 != " " }
-    return (pages.flatMap { Int($0) } ?? 0) * sysconf(Int32(_SC_PAGESIZE))
-}
-
 /// Which file a descriptor's number means now, if any.
 func target(of number: Int32) -> String? {
     var bytes = [UInt8](repeating: 0, count: 256)

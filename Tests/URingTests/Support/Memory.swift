@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import CTestSupport
+import Foundation
+import SystemPackage
+import Testing
+
+/// The process's memory, in bytes.
+struct Memory {
+    /// Address space.
+    let mapped: Int
+    /// Pages that are there.
+    let resident: Int
+
+    static func now() throws -> Memory {
+        let words = try String(decoding: contents(of: "/proc/self/statm"), as: UTF8.self).split(separator: " ").compactMap { Int($0) }
+        let page = Int(getpagesize())
+        return Memory(mapped: words[0] * page, resident: words[1] * page)
+    }
+
+    /// Lets a process of a test's own map no more than so many bytes besides what it has.
+    static func limitMapped(toFurther byteCount: Int) throws {
+        try #require(test_limit_addresses(UInt64(now().mapped + byteCount)) == 0)
+    }
+
+    /// How many descriptors the process can have when it asks for more.
+    static var descriptorLimit: Int {
+        var limit = rlimit()
+        guard unsafe getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0 else { return 0 }
+        return Int(clamping: limit.rlim_max)
+    }
+}
