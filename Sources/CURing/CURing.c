@@ -912,15 +912,22 @@ SAME(CURING_FUTEX2_PRIVATE, FUTEX_PRIVATE_FLAG);
 
 // MARK: - The ring
 
+/// Unmaps whole pages, as the kernel does with any size. The thread sanitizer forgets who used them only when it is told so; the next ring
+/// at these addresses, in another thread, would look to it like a race.
+static void unmap(void *start, size_t size) {
+    size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    munmap(start, (size + page - 1) & ~(page - 1));
+}
+
 /// Undoes io_uring_queue_mmap and io_uring_setup. Not io_uring_queue_exit: that of 2.5 to 2.8 unmaps only half of the entries of an
 /// SQE128 ring, and a mapping that is left holds the ring's file, so that the kernel would never cancel what is in flight.
 static void release(struct io_uring *ring) {
     size_t entry_size = sizeof(struct io_uring_sqe) << (ring->flags & CURING_SETUP_SQE128 ? 1 : 0);
-    munmap(ring->sq.sqes, ring->sq.ring_entries * entry_size);
+    unmap(ring->sq.sqes, ring->sq.ring_entries * entry_size);
     // The two rings share a mapping since Linux 5.4.
     if (ring->cq.ring_ptr != ring->sq.ring_ptr)
-        munmap(ring->cq.ring_ptr, ring->cq.ring_sz);
-    munmap(ring->sq.ring_ptr, ring->sq.ring_sz);
+        unmap(ring->cq.ring_ptr, ring->cq.ring_sz);
+    unmap(ring->sq.ring_ptr, ring->sq.ring_sz);
     close(ring->ring_fd);
     free(ring);
 }
@@ -1014,7 +1021,7 @@ static void *reserve(size_t size) {
 
 /// Maps a part of the ring in place of a reservation of the same size. The kernel chooses other addresses (it refuses given ones).
 static char *map_for(void *reservation, size_t size, int fd, uint64_t offset) {
-    munmap(reservation, size);
+    unmap(reservation, size);
     return mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, fd, (off_t)offset);
 }
 
@@ -1041,7 +1048,7 @@ int curing_ring_resize(struct curing_ring *ring, uint32_t sq_entries, uint32_t c
     char *sqes = reserve(sqes_size);
     if (sqes == MAP_FAILED) {
         int error = -errno;
-        munmap(rings, rings_size);
+        unmap(rings, rings_size);
         return error;
     }
 
@@ -1050,8 +1057,8 @@ int curing_ring_resize(struct curing_ring *ring, uint32_t sq_entries, uint32_t c
     };
     int result = curing_register(ring->fd, CURING_REGISTER_RESIZE_RINGS, &answer, 1);
     if (result < 0) {
-        munmap(rings, rings_size);
-        munmap(sqes, sqes_size);
+        unmap(rings, rings_size);
+        unmap(sqes, sqes_size);
         return result;
     }
     rings = map_for(rings, rings_size, ring->fd, CURING_OFF_SQ_RING);
@@ -1071,8 +1078,8 @@ int curing_ring_resize(struct curing_ring *ring, uint32_t sq_entries, uint32_t c
         char *from = (char *)ring->sqes + (index & ring->sq_mask) * sqe_size;
         memcpy(sqes + (index & (sq_count - 1)) * sqe_size, from, sqe_size);
     }
-    munmap(state->sq.sqes, ring->sq_entries * sqe_size);
-    munmap(state->sq.ring_ptr, state->sq.ring_sz);
+    unmap(state->sq.sqes, ring->sq_entries * sqe_size);
+    unmap(state->sq.ring_ptr, state->sq.ring_sz);
 
     // What `release` looks at.
     state->sq.sqes = (struct io_uring_sqe *)(void *)sqes;

@@ -21,14 +21,16 @@ import Testing
         var options = RingOptions.recommended
         options.countsAsIOWait = countsAsIOWait
         let ringOptions = options
-        let pipe = Handed(try DescriptorPair.pipe())
+        let pipe = try DescriptorPair.pipe()
+        // Holds on a descriptor are of one thread.
+        let readEnd = UnownedDescriptor(FileDescriptor(rawValue: pipe.first.number))
         let numbers = (0..<threadCount).map { _ in Handed<Int32>(0) }
         let started = (0..<threadCount).map { _ in Flag() }
         let threads = (0..<threadCount).map { index in
             TestThread {
                 do {
                     var ring = try Ring<Int>(entries: 8, options: ringOptions)
-                    try ring.prepare(Poll(pipe.value.first, for: .input), tag: 1)
+                    try ring.prepare(Poll(readEnd, for: .input), tag: 1)
                     try ring.submit()
                     numbers[index].value = test_thread_number()
                     started[index].set()
@@ -47,7 +49,7 @@ import Testing
             least = min(least, try blockedCount())
             sched_yield()
         }
-        try write(1, to: pipe.value.second)
+        try write(1, to: pipe.second)
         for thread in threads { thread.join() }
         return least
     }
