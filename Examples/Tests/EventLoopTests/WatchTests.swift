@@ -161,6 +161,19 @@ import URing
         #expect(seen == [.output, [.input, .output]])
     }
 
+    /// Its poll ends for what is not wanted any more, and is armed anew in a turn that does not wait.
+    @Test(arguments: backends) func s05AChangeHoldsWhenThePollHasJustEnded(_ backend: EventLoop.Backend) throws {
+        var loop = try EventLoop(backend: backend)
+        let pair = try DescriptorPair.sockets()
+        var seen: [PollEvents] = []
+        let watch = loop.watch(pair.first, for: .input) { _, _, events in seen.append(events) }
+        #expect(try loop.runReady() == 0)
+        try write([1], to: pair.second.unowned)
+        loop.change(watch, to: .output)
+        #expect(try loop.loopOnce(waiting: false))
+        #expect(seen == [.output])
+    }
+
     @Test(arguments: backends) func s05AChangeOfWhatIsReadyHolds(_ backend: EventLoop.Backend) throws {
         var loop = try EventLoop(backend: backend)
         let pipes = [try Pipes.Pair(), try Pipes.Pair()]

@@ -15,12 +15,13 @@ extension Case {
         operations: 40_000,
         countedOperations: 3_200...9_600,
         engines: [
-            Engine(name: "uring") { try uring(operations: $0) },
+            Engine(name: "uring") { try uring(isAgain: false, operations: $0) },
+            Engine(name: "uring-again") { try uring(isAgain: true, operations: $0) },
             Engine(name: "c") { try c(operations: $0) },
             Engine(name: "ioring") { try ioring(operations: $0) },
         ])
 
-    private static func uring(operations: Int) throws -> Sample {
+    private static func uring(isAgain: Bool, operations: Int) throws -> Sample {
         let blocks = try BlockFile()
         defer { try? blocks.close() }
         let file = try blocks.uringDescriptor()
@@ -32,6 +33,14 @@ extension Case {
             try ring.prepare(Write(file, from: buffer, at: BlockFile.position(ofOperation: number)), tag: 0)
         }
         let stopwatch = Stopwatch()
+        try isAgain ? prepareAgain(ring: &ring, operations: operations) : takeAndPrepare(ring: &ring, operations: operations)
+        let sample = stopwatch.sample(operations: operations)
+        try blocks.expectWritten(operations: operations)
+        return sample
+    }
+
+    /// Takes each write that is done, and prepares it for another block.
+    private static func takeAndPrepare(ring: inout Ring<UInt64>, operations: Int) throws {
         var issued = min(BlockFile.depth, operations)
         var done = 0
         while done < operations {
@@ -39,21 +48,50 @@ extension Case {
             try ring.submit(thenWaitingFor: 1)
             while let completion = ring.nextReadyCompletion() {
                 let completed = completion.take(Write<Buffer>.self)
-                if try completed.result.get() != BlockFile.byteCount { throw Failure("A write is incomplete.") }
+                try expect(completed.result)
                 done += 1
                 if issued < operations {
                     var operation = completed.operation
-                    var bytes = operation.memory.mutableBytes
-                    bytes.storeBytes(of: UInt64(issued), as: UInt64.self)
-                    operation.position = BlockFile.position(ofOperation: issued)
+                    setBlock(issued, of: &operation)
                     issued += 1
                     try ring.prepare(operation, tag: 0)
                 }
             }
         }
-        let sample = stopwatch.sample(operations: operations)
-        try blocks.expectWritten(operations: operations)
-        return sample
+    }
+
+    /// Prepares each write that is done for another block, where it lies.
+    private static func prepareAgain(ring: inout Ring<UInt64>, operations: Int) throws {
+        var issued = min(BlockFile.depth, operations)
+        var done = 0
+        while done < operations {
+            try ring.submit(thenWaitingFor: 1)
+            while let completion = ring.nextReadyCompletion() {
+                done += 1
+                if issued < operations {
+                    try ring.prepareAgain(completion, as: Write<Buffer>.self) { operation, result in
+                        try expect(result)
+                        setBlock(issued, of: &operation)
+                    }
+                    issued += 1
+                } else {
+                    try expect(completion.take(Write<Buffer>.self).result)
+                }
+            }
+        }
+    }
+
+    @inline(__always)
+    private static func expect(_ result: Result<Int, Errno>) throws {
+        if try result.get() != BlockFile.byteCount { throw Failure("A write is incomplete.") }
+    }
+
+    /// Has a write be of another block, to where that goes.
+    @inline(__always)
+    private static func setBlock(_ number: Int, of operation: inout Write<Buffer>) {
+        var bytes = operation.memory.mutableBytes
+        bytes.storeBytes(of: UInt64(number), as: UInt64.self)
+        operation.position = BlockFile.position(ofOperation: number)
     }
 
     private static func c(operations: Int) throws -> Sample {
