@@ -41,6 +41,7 @@ struct MultishotLoop: ~Copyable {
         self.isZeroCopy = isZeroCopy
         self.buffers = buffers
         self.ring = ring
+        if isZeroCopy { statistics.zeroCopyCount = 0 }
     }
 
     /// Passes packets on until the stop descriptor can be read.
@@ -118,7 +119,8 @@ struct MultishotLoop: ~Copyable {
                 preparedCount = 0
             }
             switch direction {
-            case .outward where isZeroCopy: try ring.prepare(SendZeroCopy(sides.socket, from: lease), tag: .passZeroCopy)
+            case .outward where isZeroCopy:
+                try ring.prepare(SendZeroCopy(sides.socket, from: lease, reportsUsage: true), tag: .passZeroCopy)
             case .outward: try ring.prepare(Send(sides.socket, from: lease), tag: .pass(.outward))
             case .inward: try ring.prepare(Write(sides.device, from: lease), tag: .pass(.inward))
             }
@@ -138,7 +140,10 @@ struct MultishotLoop: ~Copyable {
     private mutating func passed(_ event: consuming Event<SendZeroCopy<BufferLease>>) {
         switch consume event {
         case .more: return
-        case .finished(let completed): passed(.outward, completed.result)
+        case .finished(let completed):
+            statistics.zeroCopyCount? += 1
+            if completed.operation.usage == .copied { statistics.copiedCount += 1 }
+            passed(.outward, completed.result)
         }
     }
 

@@ -26,6 +26,9 @@ struct Statistics: CustomStringConvertible {
     var exhaustions = 0
     /// Buffers that had not come back at the end, when no write was in flight any more; only the multishot loop over UDP looks.
     var missingBuffers: Int?
+    /// Zero-copy sends whose buffer came back, and those of them that the kernel copied all the same; only a loop that makes such sends looks.
+    var zeroCopyCount: Int?
+    var copiedCount = 0
     /// System calls that submit or wait; of the epoll loop all system calls.
     var calls = 0
     /// The processor time of the process, with the kernel's threads for the ring.
@@ -54,10 +57,11 @@ struct Statistics: CustomStringConvertible {
             packetCount == 0 ? "-" : decimal(value / Double(packetCount), places: places)
         }
         let missing = missingBuffers.map { " Not given back: \($0) buffers." } ?? ""
+        let zeroCopy = zeroCopyCount.map { "\nZero copy: \($0) packets, and the kernel copied \(copiedCount) of them." } ?? ""
         return """
             To the peer: \(packets[0]) packets, \(bytes[0]) bytes.
             From the peer: \(packets[1]) packets, \(bytes[1]) bytes.
-            Not passed on: \(failed) packets.
+            Not passed on: \(failed) packets.\(zeroCopy)
             Found nothing: \(foundNothing) times. No buffer: \(exhaustions) times.\(missing)
             System calls: \(calls), \(perPacket(Double(calls), 3)) a packet.
             CPU time: \(decimal(processorTime / .milliseconds(1), places: 1)) ms, \(perPacket(processorTime / .microseconds(1), 3)) µs a packet.

@@ -81,6 +81,7 @@ import URing
                 try Self.number(/To the peer: (\d+) packets/, in: report), try Self.number(/From the peer: (\d+) packets/, in: report)
             )
             #expect(sent >= 100 && received >= 100)
+            if options.contains("--zero-copy") { #expect(try Self.number(/Zero copy: (\d+) packets/, in: report) >= sent) }
             // An echo has 56 bytes besides its two headers.
             #expect(try Self.number(/To the peer: \d+ packets, (\d+) bytes/, in: report) >= 100 * 84)
             #expect(try Self.number(/From the peer: \d+ packets, (\d+) bytes/, in: report) >= 100 * 84)
