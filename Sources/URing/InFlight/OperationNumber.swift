@@ -3,7 +3,8 @@
 /// What stands for the type of an operation in a slot, where it is one of those that programs do most.
 ///
 /// Any type can be told by its metadata, but for a generic type like ``Read`` it takes a call to find that, at each note and each
-/// comparison. Its number is known when the code is compiled: the comparisons of types in ``init(of:)`` are made by the compiler.
+/// comparison. Its number is known when the code is compiled: the comparisons of types in ``init(of:)`` are made by the compiler. An
+/// operation needs none; one that loops do most gets it here.
 @usableFromInline
 enum OperationNumber: UInt, CaseIterable {
     case nop = 1

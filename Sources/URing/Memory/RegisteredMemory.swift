@@ -46,6 +46,7 @@ struct RegisteredMemory: BitwiseCopyable {
         unsafe block.pointee.firstRingIdentity == identity ? block.pointee.firstIndex : laterIndex(onRing: identity)
     }
 
+    /// The same for a ring that is not the first slot's.
     @usableFromInline @inline(never)
     func laterIndex(onRing identity: UInt32) -> UInt16 {
         var slot = unsafe block.pointee.firstSlot
