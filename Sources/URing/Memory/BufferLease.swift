@@ -50,7 +50,7 @@ public struct BufferLease: ~Copyable, ByteSource {
     ///
     /// - Precondition: There are so many.
     public mutating func truncate(to count: Int) {
-        require(count >= 0 && count <= self.count, "A lease can be truncated only to fewer bytes than it has.")
+        require(isOffset(count, within: self.count), "A lease can be truncated only to fewer bytes than it has.")
         region.count = count
     }
 
@@ -58,7 +58,7 @@ public struct BufferLease: ~Copyable, ByteSource {
     ///
     /// - Precondition: There are so many.
     public mutating func removeFirst(_ count: Int) {
-        require(count >= 0 && count <= self.count, "A lease cannot lose more bytes than it has.")
+        require(isOffset(count, within: self.count), "A lease cannot lose more bytes than it has.")
         region.removeFirst(count)
     }
 
@@ -66,7 +66,7 @@ public struct BufferLease: ~Copyable, ByteSource {
     ///
     /// - Precondition: There are so many.
     public mutating func split(at count: Int) -> BufferLease {
-        require(count >= 0 && count <= self.count, "A lease can be split only within its bytes.")
+        require(isOffset(count, within: self.count), "A lease can be split only within its bytes.")
         guard let state else { return BufferLease() }
         state.share(region.identifier)
         var first = region

@@ -157,6 +157,18 @@ extension MemoryVector where Element: ByteSource & ~Copyable {
         }
         return unsafe UnsafeBufferPointer(start: list, count: listed)
     }
+
+    /// Lists the initialised bytes behind the first `start` for the kernel, for an operation that owns the vector.
+    ///
+    /// - Precondition: There are so many bytes, and an element; the sentences say which of it does not hold.
+    @inlinable
+    @unsafe mutating func kernelBytesList(
+        behind start: Int, _ outside: @autoclosure () -> StaticString, _ noElement: @autoclosure () -> StaticString
+    ) -> UnsafeBufferPointer<iovec> {
+        require(count > 0, noElement())
+        require(isOffset(start, within: byteCount), outside())
+        return unsafe kernelBytesList(startingAt: start)
+    }
 }
 
 extension MemoryVector where Element: ByteDestination & ~Copyable {

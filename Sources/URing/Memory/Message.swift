@@ -139,7 +139,7 @@ extension Message {
     /// Writes the header for sending without the first `start` bytes, and gives its address.
     @usableFromInline
     mutating func beginSending(startingAt start: Int) -> UInt64 {
-        require(start >= 0 && start <= byteCount, "A send must start within the initialised bytes.")
+        require(isOffset(start, within: byteCount), "A send must start within the initialised bytes.")
         // SAFETY: the header and all it points to belong to the message, which lives until the operation is done.
         beginOutgoingControl()
         var skipped = start

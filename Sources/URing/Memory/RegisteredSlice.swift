@@ -44,7 +44,7 @@ public struct RegisteredSlice: ~Copyable, ByteSource, ByteDestination {
     /// - Returns: The rest, with the initialised bytes that are in it.
     /// - Precondition: The offset is within the slice.
     public mutating func split(at offset: Int) -> RegisteredSlice {
-        require(offset >= 0 && offset <= capacity, "A slice can be split only within its memory.")
+        require(isOffset(offset, within: capacity), "A slice can be split only within its memory.")
         memory.noteSplit()
         let rest = unsafe RegisteredSlice(
             memory: memory, base: base + offset, byteCapacity: capacity - offset, initializedCount: max(initializedCount - offset, 0))

@@ -90,16 +90,13 @@ public struct Read<Memory: ByteDestination & ~Copyable>: SingleShotOperation, ~C
     ///   - position: Where in the file they begin.
     ///   - start: How many bytes of the memory to leave as they are.
     ///   - flags: How the read is done.
-    /// - Precondition: `start` bytes are initialised, and there is room behind them: a read of nothing could not be told
-    ///   from the end of the file.
+    /// - Precondition: When it is prepared, `start` bytes are initialised, and there is room behind them: a read of nothing could not be
+    ///   told from the end of the file.
     @inlinable @inline(__always)
     public init(
         _ file: borrowing some FileResource & ~Copyable, into memory: consuming Memory, at position: FilePosition = .current,
         startingAt start: Int = 0, flags: TransferFlags = []
     ) {
-        require(
-            start >= 0 && start <= memory.initializedByteCount, "A read must start within the initialised bytes, or right behind them.")
-        require(start < memory.byteCapacity, "A read needs room: the memory is empty or full.")
         self.file = file.hold()
         self.memory = memory
         self.start = start
@@ -116,8 +113,7 @@ public struct Read<Memory: ByteDestination & ~Copyable>: SingleShotOperation, ~C
         entry.opcode = Read.opcode
         entry.setFile(file)
         entry.offset = position.rawValue
-        // SAFETY: the memory is the operation's own, and the operation has its final address. Its fields may have been changed since it was
-        // made, so they are looked at once more.
+        // SAFETY: the memory is the operation's own, and the operation has its final address.
         let room = unsafe memory.kernelRoom(
             behind: start, "A read must start within the initialised bytes, or right behind them.",
             "A read needs room: the memory is empty or full.")
@@ -164,14 +160,12 @@ public struct Write<Memory: ByteSource & ~Copyable>: SingleShotOperation, ~Copya
     ///   - position: Where in the file they go.
     ///   - start: How many bytes of the memory to leave out.
     ///   - flags: How the write is done.
-    /// - Precondition: `start` is within the initialised bytes.
+    /// - Precondition: When it is prepared, `start` is within the initialised bytes.
     @inlinable @inline(__always)
     public init(
         _ file: borrowing some FileResource & ~Copyable, from memory: consuming Memory, at position: FilePosition = .current,
         startingAt start: Int = 0, flags: TransferFlags = []
     ) {
-        // SAFETY: only the count is looked at.
-        require(unsafe start >= 0 && start <= memory.kernelBytes.count, "A write must start within the initialised bytes.")
         self.file = file.hold()
         self.memory = memory
         self.start = start

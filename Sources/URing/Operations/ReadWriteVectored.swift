@@ -35,16 +35,13 @@ public struct ReadVectored<Element: ByteDestination & ~Copyable>: SingleShotOper
     ///   - position: Where in the file they begin.
     ///   - start: How many bytes of the buffers to leave as they are.
     ///   - flags: How the read is done.
-    /// - Precondition: `start` bytes are initialised without a gap, and there is room behind them: a read of nothing could not be told
-    ///   from the end of the file.
+    /// - Precondition: When it is prepared, `start` bytes are initialised without a gap, and there is room behind them: a read of nothing
+    ///   could not be told from the end of the file.
     @inlinable @inline(__always)
     public init(
         _ file: borrowing some FileResource & ~Copyable, into buffers: consuming MemoryVector<Element>,
         at position: FilePosition = .current, startingAt start: Int = 0, flags: TransferFlags = []
     ) {
-        require(
-            start >= 0 && start <= buffers.initializedByteCount, "A read must start within the initialised bytes, or right behind them.")
-        require(start < buffers.byteCapacity, "A read needs room: there is no buffer, or all are empty or full.")
         self.file = file.hold()
         self.buffers = buffers
         self.start = start
@@ -61,7 +58,6 @@ public struct ReadVectored<Element: ByteDestination & ~Copyable>: SingleShotOper
         entry.opcode = ReadVectored.opcode
         entry.setFile(file)
         entry.offset = position.rawValue
-        // Once more, because the fields may have been changed since the operation was made.
         require(
             start >= 0 && start <= buffers.initializedByteCount, "A read must start within the initialised bytes, or right behind them.")
         require(start < buffers.byteCapacity, "A read needs room: there is no buffer, or all are empty or full.")
@@ -109,14 +105,12 @@ public struct WriteVectored<Element: ByteSource & ~Copyable>: SingleShotOperatio
     ///   - position: Where in the file they go.
     ///   - start: How many of the bytes to leave out, for what an earlier write has written.
     ///   - flags: How the write is done.
-    /// - Precondition: There is a buffer, and `start` is within the bytes.
+    /// - Precondition: When it is prepared, there is a buffer, and `start` is within the bytes.
     @inlinable @inline(__always)
     public init(
         _ file: borrowing some FileResource & ~Copyable, from buffers: consuming MemoryVector<Element>,
         at position: FilePosition = .current, startingAt start: Int = 0, flags: TransferFlags = []
     ) {
-        require(buffers.count > 0, "A write needs at least one buffer.")
-        require(start >= 0 && start <= buffers.byteCount, "A write must start within the initialised bytes.")
         self.file = file.hold()
         self.buffers = buffers
         self.start = start
@@ -133,10 +127,10 @@ public struct WriteVectored<Element: ByteSource & ~Copyable>: SingleShotOperatio
         entry.opcode = WriteVectored.opcode
         entry.setFile(file)
         entry.offset = position.rawValue
-        // Once more, because the fields may have been changed since the operation was made.
-        require(start >= 0 && start <= buffers.byteCount, "A write must start within the initialised bytes.")
-        // SAFETY: the buffers and their list are the operation's own, and `start` is inside.
-        unsafe entry.setList(buffers.kernelBytesList(startingAt: start))
+        // SAFETY: the buffers and their list are the operation's own.
+        unsafe entry.setList(
+            buffers.kernelBytesList(
+                behind: start, "A write must start within the initialised bytes.", "A write needs at least one buffer."))
         entry.setRegistration(of: buffers)
         entry.operationFlags = flags.rawValue
     }

@@ -68,10 +68,10 @@ public struct SendVectoredZeroCopy<Element: ByteSource & ~Copyable>: ZeroCopyOpe
         entry.opcode = .sendZeroCopy
         entry.setZeroCopySend(file, flags: flags, pollFirst: pollFirst, reportsUsage: reportsUsage)
         entry.ioPriority |= CURING_SEND_VECTORIZED
-        require(buffers.count > 0, "A vectored send needs at least one buffer.")
-        require(start >= 0 && start <= buffers.byteCount, "A send must start within the initialised bytes.")
-        // SAFETY: the buffers and their list are the operation's own, and `start` is inside.
-        unsafe entry.setList(buffers.kernelBytesList(startingAt: start))
+        // SAFETY: the buffers and their list are the operation's own.
+        unsafe entry.setList(
+            buffers.kernelBytesList(
+                behind: start, "A send must start within the initialised bytes.", "A vectored send needs at least one buffer."))
     }
 
     @inlinable @inline(__always)
@@ -143,13 +143,13 @@ public struct SendVectoredToZeroCopy<Element: ByteSource & ~Copyable>: ZeroCopyO
     @inlinable @inline(__always)
     @unsafe public mutating func encode(into entry: borrowing SubmissionEntry, kernelData: UnsafeMutablePointer<AddressedHeader>) {
         record = ZeroCopyRecord()
-        require(buffers.count > 0, "A vectored send needs at least one buffer.")
-        require(start >= 0 && start <= buffers.byteCount, "A send must start within the initialised bytes.")
         entry.opcode = .sendMessageZeroCopy
         entry.setZeroCopySend(file, flags: flags, pollFirst: pollFirst, reportsUsage: reportsUsage)
-        // SAFETY: the buffers and their list are the operation's own, and `start` is inside. The kernel data is uninitialised, and stays in
-        // place until the operation is done.
-        unsafe AddressedHeader.initialize(kernelData, list: buffers.kernelBytesList(startingAt: start), address: address)
+        // SAFETY: the buffers and their list are the operation's own. The kernel data is uninitialised, and stays in place until the
+        // operation is done.
+        let list = unsafe buffers.kernelBytesList(
+            behind: start, "A send must start within the initialised bytes.", "A vectored send needs at least one buffer.")
+        unsafe AddressedHeader.initialize(kernelData, list: list, address: address)
         entry.address = UInt64(UInt(bitPattern: kernelData))
         entry.length = 1
         entry.setZeroCopyRegistration(of: buffers)

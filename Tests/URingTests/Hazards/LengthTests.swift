@@ -51,18 +51,21 @@ import Testing
 
     @Test func readingIntoNothingTraps() async {
         let result = await #expect(processExitsWith: .failure, observing: [\.standardErrorContent]) {
-            _ = Read(UnownedDescriptor.standardInput, into: Buffer(byteCapacity: 0))
+            var ring = try Ring<Int>(entries: 1)
+            try ring.prepare(Read(UnownedDescriptor.standardInput, into: Buffer(byteCapacity: 0)), tag: 0)
         }
         expectSentence("A read needs room: the memory is empty or full.", of: result)
     }
 
     @Test func startingBeyondTheInitialisedBytesTraps() async {
         let read = await #expect(processExitsWith: .failure, observing: [\.standardErrorContent]) {
-            _ = Read(UnownedDescriptor.standardInput, into: Buffer(byteCapacity: 10), startingAt: 1)
+            var ring = try Ring<Int>(entries: 1)
+            try ring.prepare(Read(UnownedDescriptor.standardInput, into: Buffer(byteCapacity: 10), startingAt: 1), tag: 0)
         }
         expectSentence("A read must start within the initialised bytes, or right behind them.", of: read)
         let write = await #expect(processExitsWith: .failure, observing: [\.standardErrorContent]) {
-            _ = Write(UnownedDescriptor.standardInput, from: Buffer(byteCapacity: 10), startingAt: 1)
+            var ring = try Ring<Int>(entries: 1)
+            try ring.prepare(Write(UnownedDescriptor.standardInput, from: Buffer(byteCapacity: 10), startingAt: 1), tag: 0)
         }
         expectSentence("A write must start within the initialised bytes.", of: write)
     }

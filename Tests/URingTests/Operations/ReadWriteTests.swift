@@ -86,29 +86,6 @@ import Testing
         #expect(completed.entry.errno == .resourceTemporarilyUnavailable)
     }
 
-    @Test func trapsWithoutRoomAndOutsideTheBuffer() async {
-        expectSentence(
-            "A read needs room: the memory is empty or full.",
-            of: await #expect(processExitsWith: .failure, observing: [\.standardErrorContent]) {
-                _ = Read(UnownedDescriptor.standardInput, into: Buffer(byteCapacity: 0))
-            })
-        expectSentence(
-            "A read needs room: the memory is empty or full.",
-            of: await #expect(processExitsWith: .failure, observing: [\.standardErrorContent]) {
-                _ = Read(UnownedDescriptor.standardInput, into: Buffer(copying: [1] as [UInt8]), startingAt: 1)
-            })
-        expectSentence(
-            "A read must start within the initialised bytes, or right behind them.",
-            of: await #expect(processExitsWith: .failure, observing: [\.standardErrorContent]) {
-                _ = Read(UnownedDescriptor.standardInput, into: Buffer(byteCapacity: 4), startingAt: 1)
-            })
-        expectSentence(
-            "A read must start within the initialised bytes, or right behind them.",
-            of: await #expect(processExitsWith: .failure, observing: [\.standardErrorContent]) {
-                _ = Read(UnownedDescriptor.standardInput, into: Buffer(byteCapacity: 4), startingAt: -1)
-            })
-    }
-
     @Test func asksForAtMostTwoGibibytesLessAPage() throws {
         let directory = try TemporaryDirectory()
         let bytes = pattern(5000)
@@ -248,19 +225,6 @@ import Testing
         var ring = try Ring<Int>(entries: 8)
         let completed = try ring.run(Write(pair.second, from: Buffer(copying: [1] as [UInt8]), flags: .noSignal))
         #expect(completed.entry.errno == .brokenPipe)
-    }
-
-    @Test func trapsOutsideTheBytes() async {
-        expectSentence(
-            "A write must start within the initialised bytes.",
-            of: await #expect(processExitsWith: .failure, observing: [\.standardErrorContent]) {
-                _ = Write(UnownedDescriptor.standardOutput, from: Buffer(copying: [1] as [UInt8], byteCapacity: 5), startingAt: 2)
-            })
-        expectSentence(
-            "A write must start within the initialised bytes.",
-            of: await #expect(processExitsWith: .failure, observing: [\.standardErrorContent]) {
-                _ = Write(UnownedDescriptor.standardOutput, from: Buffer(copying: [1] as [UInt8]), startingAt: -1)
-            })
     }
 
     @Test func letsGoOfTheFileWhenTheRingIsDropped() throws {

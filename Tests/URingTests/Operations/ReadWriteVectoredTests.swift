@@ -72,19 +72,22 @@ import Testing
         expectSentence(
             "A read needs room: there is no buffer, or all are empty or full.",
             of: await #expect(processExitsWith: .failure, observing: [\.standardErrorContent]) {
-                _ = ReadVectored(UnownedDescriptor.standardInput, into: BufferVector())
+                var ring = try Ring<Int>(entries: 1)
+                try ring.prepare(ReadVectored(UnownedDescriptor.standardInput, into: BufferVector()), tag: 0)
             })
         expectSentence(
             "A read needs room: there is no buffer, or all are empty or full.",
             of: await #expect(processExitsWith: .failure, observing: [\.standardErrorContent]) {
-                _ = ReadVectored(UnownedDescriptor.standardInput, into: BufferVector(count: 3, byteCapacity: 0))
+                var ring = try Ring<Int>(entries: 1)
+                try ring.prepare(ReadVectored(UnownedDescriptor.standardInput, into: BufferVector(count: 3, byteCapacity: 0)), tag: 0)
             })
         expectSentence(
             "A read must start within the initialised bytes, or right behind them.",
             of: await #expect(processExitsWith: .failure, observing: [\.standardErrorContent]) {
                 var buffers = BufferVector(count: 2, byteCapacity: 8)
                 buffers[1].append(repeating: 0, count: 8)
-                _ = ReadVectored(UnownedDescriptor.standardInput, into: buffers, startingAt: 8)
+                var ring = try Ring<Int>(entries: 1)
+                try ring.prepare(ReadVectored(UnownedDescriptor.standardInput, into: buffers, startingAt: 8), tag: 0)
             })
     }
 
@@ -144,12 +147,15 @@ import Testing
         expectSentence(
             "A write needs at least one buffer.",
             of: await #expect(processExitsWith: .failure, observing: [\.standardErrorContent]) {
-                _ = WriteVectored(UnownedDescriptor.standardOutput, from: BufferVector())
+                var ring = try Ring<Int>(entries: 1)
+                try ring.prepare(WriteVectored(UnownedDescriptor.standardOutput, from: BufferVector()), tag: 0)
             })
         expectSentence(
             "A write must start within the initialised bytes.",
             of: await #expect(processExitsWith: .failure, observing: [\.standardErrorContent]) {
-                _ = WriteVectored(UnownedDescriptor.standardOutput, from: BufferVector(count: 1, byteCapacity: 8), startingAt: 1)
+                var ring = try Ring<Int>(entries: 1)
+                try ring.prepare(
+                    WriteVectored(UnownedDescriptor.standardOutput, from: BufferVector(count: 1, byteCapacity: 8), startingAt: 1), tag: 0)
             })
     }
 
