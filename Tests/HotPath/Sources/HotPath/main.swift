@@ -36,8 +36,8 @@ func nop(count: Int) throws -> Int {
         }
         try ring.submit(waitingFor: batch)
         while let completion = ring.nextCompletion() {
+            _ = try completion.take(Nop.self).result.get()
             sum &+= 1
-            _ = completion.take(Nop.self)
         }
     }
     return sum
