@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import CTestSupport
+import Glibc
 import SystemPackage
 import Testing
 
@@ -25,6 +27,28 @@ import Testing
         let counter = try EventCounter()
         let isAsSaid = counter.descriptor.isNonBlocking && counter.descriptor.isCloseOnExec
         #expect(isAsSaid)
+    }
+
+    /// Whether a ring's write to an eventfd is done by a worker thread.
+    private func writingTakesAWorker(_ counter: borrowing some FileResource & ~Copyable) throws -> Bool {
+        var ring = try Ring<Int>(entries: 8)
+        let written = try ring.run(Write(counter, from: Buffer(copying: [1, 0, 0, 0, 0, 0, 0, 0])))
+        #expect(written.result == .success(8))
+        return !threads(named: "iou-wrk-\(test_thread_number())").isEmpty
+    }
+
+    // On a thread of its own, because workers stay for a while, and are the thread's.
+    @Test func trap16WritingToACounterTakesNoWorker() {
+        onAnotherThread {
+            do {
+                #expect(try !writingTakesAWorker(EventCounter()))
+                let blocking = try EventCounter()
+                #expect(fcntl(blocking.descriptor.number, F_SETFL, 0) == 0)
+                #expect(try writingTakesAWorker(blocking))
+            } catch {
+                Issue.record(error)
+            }
+        }
     }
 
     @Test func wakesAPollThatHoldsIt() throws {

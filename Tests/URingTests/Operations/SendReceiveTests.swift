@@ -128,6 +128,21 @@ import Testing
         #expect(received.operation.memory.copyBytes() == [9, 9, 1, 2, 3, 4, 5, 6])
     }
 
+    @Test func doesNotWaitForASecondDatagram() throws {
+        var ring = try Ring<Int>(entries: 8)
+        let receiver = try Descriptor.socket(.ipv4, .datagram)
+        try receiver.bind(to: .ipv4Loopback(port: 0))
+        try ring.prepare(Receive(receiver, into: Buffer(byteCapacity: 300), flags: .waitAll), tag: 1)
+        try ring.submit()
+        try ring.expectNoCompletion()
+        let sender = try Descriptor.socket(.ipv4, .datagram)
+        var other = try Ring<Int>(entries: 8)
+        let sent = try other.run(SendTo(sender, from: Buffer(copying: pattern(100)), to: try receiver.localAddress(), flags: .waitAll))
+        #expect(sent.entry.result == 100)
+        let received = try ring.nextCompletionWaiting().take(Receive<Buffer>.self)
+        #expect(received.operation.memory.copyBytes() == pattern(100))
+    }
+
     @Test func neverShowsBytesThatTCPDidNotWrite() throws {
         var ring = try Ring<Int>(entries: 8)
         let pair = try TCPPair()

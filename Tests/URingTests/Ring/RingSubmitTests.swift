@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import CTestSupport
 import Glibc
 import SystemPackage
 import Testing
@@ -162,6 +163,42 @@ import Testing
             #expect(tag == round)
         }
         try ring.unregisterEvents()
+    }
+
+    /// Whether a thread that waits for a ring's descriptor goes on when data comes for a read.
+    private func dataWakesWhoPolls(_ kind: RingKind) throws -> Bool {
+        var ring = try Ring<Int>(entries: 8, options: kind.options)
+        let pipe = try DescriptorPair.pipe()
+        try ring.prepare(Read(pipe.first, into: Buffer(byteCapacity: 8)), tag: 1)
+        try ring.submit()
+        let polled = ring.descriptor.fileDescriptor.rawValue
+        let number = Handed<Int32>(0)
+        let (isStarted, isAwake) = (Flag(), Flag())
+        ignoreWakingSignal()
+        let poller = TestThread {
+            unblockWakingSignal()
+            number.value = test_thread_number()
+            isStarted.set()
+            var entry = pollfd(fd: polled, events: Int16(POLLIN), revents: 0)
+            _ = unsafe poll(&entry, 1, 10_000)
+            isAwake.set()
+        }
+        while !isStarted.value { sched_yield() }
+        waitUntilAsleep(number.value, in: "poll")
+        try write(1, to: pipe.second)
+        // Who is woken is awake long before; who is not would find something when its own time is up.
+        for _ in 0..<200 where !isAwake.value { usleep(1000) }
+        let isWoken = isAwake.value
+        poller.signal(wakingSignal)
+        poller.join()
+        let completion = try ring.nextCompletionWaiting()
+        #expect(completion.tag == 1)
+        return isWoken
+    }
+
+    @Test func trap3ADeferringRingsDescriptorWakesNobody() throws {
+        #expect(try !dataWakesWhoPolls(.deferred))
+        #expect(try dataWakesWhoPolls(.plain))
     }
 
     @Test func generationsWrapInALiveRing() throws {
