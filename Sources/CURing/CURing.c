@@ -935,9 +935,14 @@ static void release(struct io_uring *ring) {
 int curing_ring_create(struct curing_ring *out, uint32_t entries, struct curing_params *params, bool keep_on_fork) {
     memset(out, 0, sizeof(*out));
 
-    // The memory for the rings would have to come from the caller, and liburing 2.3 neither fills in its address nor stays away from
-    // unmapping it.
-    if (params->flags & (CURING_SETUP_NO_MMAP | CURING_SETUP_REGISTERED_FD_ONLY))
+    // What a newer kernel makes of other flags may change how the queues are used. Of those that are known and not here, the first two want
+    // the memory for the rings from the caller, which liburing 2.3 neither fills in nor stays away from unmapping: NO_MMAP,
+    // REGISTERED_FD_ONLY, SQE_MIXED, SQ_REWIND.
+    const uint32_t supported = CURING_SETUP_IOPOLL | CURING_SETUP_SQPOLL | CURING_SETUP_SQ_AFF | CURING_SETUP_CQSIZE | CURING_SETUP_CLAMP |
+        CURING_SETUP_ATTACH_WQ | CURING_SETUP_R_DISABLED | CURING_SETUP_SUBMIT_ALL | CURING_SETUP_COOP_TASKRUN |
+        CURING_SETUP_TASKRUN_FLAG | CURING_SETUP_SQE128 | CURING_SETUP_CQE32 | CURING_SETUP_SINGLE_ISSUER | CURING_SETUP_DEFER_TASKRUN |
+        CURING_SETUP_NO_SQARRAY | CURING_SETUP_HYBRID_IOPOLL | CURING_SETUP_CQE_MIXED;
+    if (params->flags & ~supported)
         return -EINVAL;
 
     struct io_uring *ring = calloc(1, sizeof(*ring));

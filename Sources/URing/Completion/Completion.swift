@@ -52,6 +52,8 @@ public struct Completion<Tag: BitwiseCopyable>: ~Copyable {
     @inlinable @inline(__always)
     public consuming func take<Op: SingleShotOperation & ~Copyable>(_ token: Token<Op>) -> Completed<Op> {
         core.expect(token.any)
+        // The generations of a slot begin anew after 2^32 operations, and the token of one of long ago names another then.
+        core.expect(Op.self)
         return core.finish(Op.self, payloadOffset: SlotLayout.payloadOffset(Tag.self))
     }
 
@@ -64,7 +66,6 @@ public struct Completion<Tag: BitwiseCopyable>: ~Copyable {
         if hasMore {
             return .more(core.continue(Op.self, payloadOffset: SlotLayout.payloadOffset(Tag.self)))
         }
-        core.expectNoneOutstanding()
         return .finished(core.finish(Op.self, payloadOffset: SlotLayout.payloadOffset(Tag.self)))
     }
 }
@@ -151,7 +152,7 @@ struct CompletionCore: ~Copyable {
     /// Ends the operation: moves it out and frees its slot.
     @inlinable @inline(__always)
     consuming func finish<Op: Operation & ~Copyable>(_: Op.Type, payloadOffset: Int) -> Completed<Op> {
-        expectLast()
+        expectNoneOutstanding()
         let (slot, table, entry) = (slot, table, entry)
         discard self
         return table.finish(Op.self, slot: slot, payloadOffset: payloadOffset, entry: entry)

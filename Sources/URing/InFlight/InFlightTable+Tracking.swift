@@ -41,17 +41,17 @@ struct Tracking: BitwiseCopyable {
 
     private static var tagAlignment: Int { 16 }
 
-    /// The last completion has come: gives the slot its tag, and says what the caller gets now, if anything.
-    mutating func finish(_ completion: SettledCompletion, of table: InFlightTable) -> SettledCompletion? {
+    /// The last completion has come: gives the slot its tag, and says in which group the operation was.
+    ///
+    /// It is the group's from here on, and nothing is left to withdraw.
+    mutating func finish(_ completion: SettledCompletion, of table: InFlightTable) -> NotificationGroupState? {
         if let box = unsafe notificationTag {
             // SAFETY: the box has the tag of the slot's next completion, of the same type as the one there.
             unsafe (completion.slot.base + SlotLayout.tagAreaOffset).copyMemory(from: box, byteCount: table.tagAreaByteCount)
             freeTag(of: table)
         }
-        guard let group else { return completion }
-        // It is the group's from here on, and nothing is left to withdraw.
-        self.group = nil
-        return group.keep(completion)
+        defer { group = nil }
+        return group
     }
 
     /// The operation ends without a last completion: it was withdrawn before the kernel saw it.
@@ -84,7 +84,10 @@ extension InFlightTable {
         }
         if completion.entry.flags.contains(.notification) { unsafe state.pointee.outstandingNotifications -= 1 }
         let payloadOffset = unsafe state.pointee.payloadOffset
-        return unsafe type.tracking(in: completion.slot, of: self, payloadOffset: payloadOffset).pointee.finish(completion, of: self)
+        let group = unsafe type.tracking(in: completion.slot, of: self, payloadOffset: payloadOffset).pointee.finish(completion, of: self)
+        // Only now, because a group that is nobody's any more ends the operation, and with it the tracking.
+        guard let group else { return completion }
+        return group.keep(completion)
     }
 }
 

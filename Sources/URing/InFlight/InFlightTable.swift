@@ -67,7 +67,8 @@ struct InFlightTable: BitwiseCopyable {
         unsafe state = .allocate(capacity: 1)
         unsafe state.initialize(
             to: State(
-                firstFree: nil, slots: slots.baseAddress, offsetMask: UserData.offsetMask(tableByteCount: slots.count),
+                firstFree: nil, slots: slots.baseAddress,
+                offsetMask: UserData.offsetMask(tableByteCount: slots.count, slotByteCount: slotByteCount),
                 reservedByteCount: slots.count, usedByteCount: 0, slotByteCount: slotByteCount, payloadOffset: payloadOffset,
                 orphanCount: 0, staleCount: 0, outstandingNotifications: 0, identity: identity, firstGeneration: firstGeneration,
                 isOrphaned: false, boxes: BoxPool()))
@@ -77,9 +78,10 @@ struct InFlightTable: BitwiseCopyable {
     private static func reserve() throws(Errno) -> (baseAddress: UnsafeMutableRawPointer, count: Int) {
         var byteCount = maximumByteCount
         while true {
-            // Pages come when they are touched, one by one: a huge page would be wasted on the few slots that most rings use.
+            // It can be read as it is, which takes no memory, even of a process that locks all it has, and is not counted as promised. Pages come
+            // when they are touched, one by one: a huge page would be wasted on the few slots that most rings use.
             let range = unsafe mmap(
-                nil, byteCount, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | Int32(MAP_NORESERVE), -1, 0)
+                nil, byteCount, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | Int32(MAP_NORESERVE), -1, 0)
             if unsafe range != MAP_FAILED, let range = unsafe range {
                 unsafe madvise(range, byteCount, MADV_NOHUGEPAGE)
                 return unsafe (range, byteCount)
@@ -114,9 +116,9 @@ struct InFlightTable: BitwiseCopyable {
     /// The slot that user data names, or nil when it names none (any more).
     @inlinable @inline(__always)
     func slot(for userData: UInt64) -> Slot? {
-        // SAFETY: the masked offset is inside the reserved range, at the place of a slot of the smallest size. What was never used reads as
-        // zero, which no user data is. With larger slots the place may lie inside a slot, but only for user data that is not ours; what it
-        // finds there was initialised, and cannot be equal, because the user data names its own place.
+        // SAFETY: the masked offset is inside the reserved range, and a multiple of the slots' size, whoever made the user data: what lies
+        // there is a slot's header, or was never used and reads as zero, which no user data is. The header has user data of the kind
+        // `operation` only, so a message, whose other bits another thread chose, finds nothing.
         let slot = unsafe Slot(base: state.pointee.slots + Int(truncatingIfNeeded: userData & state.pointee.offsetMask))
         // The comparison is of the whole, and with it of the kind.
         return unsafe slot.header.pointee.userData == userData ? slot : nil
@@ -141,6 +143,9 @@ struct InFlightTable: BitwiseCopyable {
         )
         let slotByteCount = unsafe state.pointee.slotByteCount
         let byteCount = min(InFlightTable.growthByteCount, max(start, slotByteCount, InFlightTable.firstGrowthByteCount))
+        // From the first page on, because the pages may be larger than what the table grows by.
+        require(
+            unsafe mprotect(state.pointee.slots, start + byteCount, PROT_READ | PROT_WRITE) == 0, "There is no memory for more operations.")
         // SAFETY: the range from `start` on is reserved, zero, and no slot yet. All byte counts are powers of two, so slots end with it.
         var offset = start + byteCount
         while offset > start {

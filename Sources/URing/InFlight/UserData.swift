@@ -86,9 +86,9 @@ enum UserData {
         }
     }
 
-    /// The bits that hold the offset of a slot, in a table of so many bytes, which is a power of two.
-    static func offsetMask(tableByteCount: Int) -> UInt64 {
-        UInt64(truncatingIfNeeded: tableByteCount - 1) & ~0x7f
+    /// The bits that hold the offset of a slot, in a table of so many bytes; both numbers are powers of two.
+    static func offsetMask(tableByteCount: Int, slotByteCount: Int) -> UInt64 {
+        UInt64(truncatingIfNeeded: tableByteCount - 1) & ~UInt64(truncatingIfNeeded: slotByteCount - 1)
     }
 
     /// The same slot's user data one generation on.

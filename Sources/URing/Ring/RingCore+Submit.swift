@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import CURing
+import Glibc
 import SystemPackage
 
 // The system calls that submit and wait.
@@ -189,16 +190,20 @@ extension RingCore {
     @usableFromInline @inline(never)
     mutating func makeRoom() throws(Errno) {
         guard submitsWhenFull else { throw .resourceTemporarilyUnavailable }
-        if isPolledByKernel {
-            _ = submissions.publish()
-            try wakePollingThread()
-            while submissions.room == 0 {
-                let status = unsafe entrance.enter(submit: 0, minimum: 0, flags: CURING_ENTER_SQ_WAIT)
-                if status < 0 && Errno(rawValue: -status) != .interrupted { throw Errno(rawValue: -status) }
-            }
-            return
+        guard isPolledByKernel else { return try submitAll() }
+        try letPollingThreadTake { $0.room > 0 }
+    }
+
+    /// Shows the polling thread what is prepared, and waits until it has taken so much of it.
+    mutating func letPollingThreadTake(until isEnough: (inout SubmissionQueue) -> Bool) throws(Errno) {
+        _ = submissions.publish()
+        try wakePollingThread()
+        while !isEnough(&submissions) {
+            // The call says what keeps the thread from it, such as a ring that is not enabled; the flags may not.
+            let status = unsafe entrance.enter(submit: 0, minimum: 0, flags: CURING_ENTER_SQ_WAKEUP | CURING_ENTER_SQ_WAIT)
+            if status < 0 && Errno(rawValue: -status) != .interrupted { throw Errno(rawValue: -status) }
+            sched_yield()
         }
-        try submitAll()
     }
 
     /// Submits what is prepared until the kernel has taken all of it.

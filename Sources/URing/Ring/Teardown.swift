@@ -215,6 +215,8 @@ public struct RingLeftovers: Sendable, Hashable {
 
     /// Releases what was sent to the ring and not looked at; the kernel posts some of it, and a part each time, when it is asked.
     private mutating func collectMessages() {
+        // What lies in the queue already needs no system call, which a thread that is not the ring's may not make.
+        reapReady()
         while unsafe entrance.enter(submit: 0, minimum: 0, flags: CURING_ENTER_GETEVENTS) >= 0, completions.readyCount > 0 { reapReady() }
     }
 

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import CURing
-import Glibc
 import SystemPackage
 
 // Entries beyond the plain one: with options, with a timeout, and in chains. A chain is written behind the tail entry by entry, and
@@ -164,11 +163,7 @@ extension RingCore {
         guard submissions.pendingCount > 0 else { return }
         guard submitsWhenFull else { throw .resourceTemporarilyUnavailable }
         guard isPolledByKernel else { return try submitAll() }
-        _ = submissions.publish()
-        while submissions.pendingCount > 0 {
-            try wakePollingThread()
-            sched_yield()
-        }
+        try letPollingThreadTake { $0.pendingCount == 0 }
     }
 }
 

@@ -60,6 +60,16 @@ import Testing
         expectSentence("This completion is of another operation than the token's.", of: result)
     }
 
+    /// A token is kept while its slot is used so often that its generations begin anew.
+    @Test func aTokenOfLongAgoThatNamesAnotherTypeTraps() async {
+        let result = await #expect(processExitsWith: .failure, observing: [\.standardErrorContent]) {
+            var ring = try Ring<Int>(entries: 8)
+            let token = Token<Read<Buffer>>(any: try ring.prepare(Nop(), tag: 0).any)
+            _ = try ring.nextCompletionWaiting().take(token)
+        }
+        expectSentence("This completion is of a Nop, not of a Read<Buffer>; switch over its tag, or ask is(_:) first.", of: result)
+    }
+
     @Test func anotherRingsTokenTraps() async {
         let result = await #expect(processExitsWith: .failure, observing: [\.standardErrorContent]) {
             var ring = try Ring<Int>(entries: 8)

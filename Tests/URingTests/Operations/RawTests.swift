@@ -172,6 +172,24 @@ import Testing
             })
     }
 
+    @Test func takingTheLastCompletionBeforeAnEarlierOneTraps() async {
+        expectSentence(
+            "Take or drop the earlier completions of a multishot operation before its last one.",
+            of: await #expect(processExitsWith: .failure, observing: [\.standardErrorContent]) {
+                let counter = try EventCounter()
+                try counter.add()
+                var ring = try Ring<Int>(entries: 8)
+                var poll = RawEntry(.pollAdd)
+                poll.length = CURING_POLL_ADD_MULTI
+                poll.operationFlags = PollEvents.input.rawValue
+                try ring.prepare(unsafe RawOperation(poll, on: counter, owning: ()), tag: 0)
+                let first = try ring.nextCompletionWaiting()
+                _ = try ring.cancelAll()
+                _ = try ring.nextCompletionWaiting().take(RawOperation<Void>.self)
+                drop(first)
+            })
+    }
+
     @Test func droppingACompletionWithMoreToComeTraps() async {
         expectSentence(
             "This raw operation completes more than once; prepare it as a RawMultishot.",

@@ -90,6 +90,21 @@ import Testing
         try #require(ring.core.submissions.flags & CURING_SQ_NEED_WAKEUP != 0)
     }
 
+    /// An entry with a timeout is two, for which there is no room behind the one that nobody takes.
+    ///
+    /// An alarm bounds it: what waits for a thread that does nothing waits for ever.
+    @Test func aChainDoesNotWaitForARingThatIsNotEnabled() async {
+        await #expect(processExitsWith: .success) {
+            alarm(30)
+            // The thread is awake all the time, and shows nothing that a call would have to be made for.
+            var options = RingOptions.recommended(submissionPolling: .init(idle: .seconds(60)))
+            options.flags.insert(.startsDisabled)
+            var ring = try Ring<Int>(entries: 2, options: options)
+            try ring.prepare(Nop(), tag: 1)
+            #expect(throws: Errno(rawValue: EBADFD)) { try ring.prepare(Nop(), tag: 2, timeout: .after(.seconds(1))) }
+        }
+    }
+
     @Test func aPollingThreadThatSleepsIsWoken() throws {
         var ring = try Ring<Int>(entries: 4, options: .recommended(submissionPolling: .init(idle: .milliseconds(1))))
         for round in 0..<10 {

@@ -57,6 +57,38 @@ import Testing
         #expect(seen.value.sorted() == (UInt64(0)..<1000).map { $0 << 40 | $0 })
     }
 
+    /// A tag of several words, each of which is the same.
+    private struct WideTag: BitwiseCopyable {
+        let words: InlineArray<24, UInt64>
+        init(_ word: UInt64) { words = .init(repeating: word) }
+    }
+
+    /// Slots with such a tag have 512 bytes, and where the smallest would begin within them, 128 bytes on, the caller's bytes lie.
+    @Test(arguments: [false, true]) func aMessageNamesNoSlotWhateverLiesThere(isWakeUp: Bool) throws {
+        var ring = try Ring<WideTag>(entries: 64)
+        let counter = try EventCounter()
+        // What the handle sends whose number is that place in the slot.
+        for slot in UInt32(0)..<2 {
+            let userData = UserData.fromHandle(isWakeUp ? .wake : .message, inbox: slot * 32 + 8, value: 0)
+            try ring.prepare(Read(counter, into: Buffer(byteCapacity: 8)), tag: WideTag(userData))
+        }
+        var handles: [RingHandle] = []
+        for _ in 0..<64 { handles.append(try ring.makeHandle(messageTag: WideTag(0))) }
+        try ring.submit()
+        for index in handles.indices {
+            if isWakeUp { try handles[index].wake() } else { try handles[index].send(UInt64(index)) }
+        }
+        var values: [UInt64] = []
+        try ring.processPending()
+        while let completion = ring.nextCompletion() {
+            let isMessage = completion.isMessage
+            try #require(isMessage)
+            if case .value(let value, _) = completion.takeMessage() { values.append(value) }
+        }
+        #expect(values.sorted() == (isWakeUp ? [] : (0..<64).map { UInt64($0) }))
+        #expect(ring.inFlightCount == 2)
+    }
+
     @Test func aWakeUpEndsAWaitAndNothingArrives() throws {
         var ring = try Ring<Int>(entries: 8)
         let handle = try ring.makeHandle(messageTag: 1)
@@ -198,6 +230,17 @@ import Testing
         #expect(throws: Errno.ringGone) { try handle.wake() }
         #expect(throws: Errno.ringGone) { try handle.send(1) }
         #expect(!handle.isRingAlive)
+    }
+
+    /// The kernel does not let another thread fetch anything for a ring with one submitter, but this one lies there already.
+    @Test func aDescriptorNobodyTakesIsClosedWhenTheRingEndsOnAnotherThread() throws {
+        let ring = Handed<Ring<Int>?>(try Ring(entries: 8))
+        let pipe = try DescriptorPair.pipe()
+        guard let handle = try ring.value?.makeHandle(messageTag: 1) else { return }
+        try handle.send(pipe.second.transfer())
+        try ring.value?.submit(waitingFor: 1)
+        TestThread { _ = ring.value.take() }.join()
+        expectWriter(of: pipe.first, exists: false)
     }
 
     /// What did not come through a handle brings nothing, whatever it looks like.

@@ -125,6 +125,17 @@ import Testing
         }
     }
 
+    @Test(.enabled(if: geteuid() == 0, "needs the right to lock memory")) func aRingTakesLittleOfAProcessThatLocksItsMemory() async {
+        await #expect(processExitsWith: .success) {
+            try #require(mlockall(Int32(MCL_FUTURE)) == 0)
+            let before = try Memory.now().resident
+            var ring = try Ring<Int>(entries: 8)
+            for tag in 0..<1000 { try ring.prepare(Timeout(after: .seconds(3600)), tag: tag) }
+            try ring.submit()
+            #expect(try Memory.now().resident - before < 64 << 20)
+        }
+    }
+
     @Test func tooFewAddressesAreNamed() async {
         await #expect(processExitsWith: .success) {
             try Memory.limitMapped(toFurther: 8 << 20)
