@@ -64,13 +64,16 @@ extension Ring where Tag: BitwiseCopyable {
     /// operation with ``PrepareOptions/drains`` on this ring. It cannot be a member of a chain: its failure would take the
     /// completions of the members after it along.
     ///
-    /// - Parameter operation: The operation; it owns nothing.
+    /// - Parameter operation: The operation.
+    /// - Precondition: Its type owns nothing.
     /// - Throws: As ``prepare(_:tag:)``.
     /// - Requires: Linux 5.17, `IOSQE_CQE_SKIP_SUCCESS`.
     @inlinable
     public mutating func prepareSkippingSuccess<Op: SkippableOperation & ~Copyable>(
         _ operation: consuming Op
     ) throws(Errno) where Op.KernelData == NoKernelData {
+        // Known when this is compiled; anybody can have a type conform.
+        require(_isPOD(Op.self), "An operation that owns something has to come back; prepare it with a tag.")
         if core.submissions.isFull { try core.makeRoom() }
         // SAFETY: the entry is behind the published tail, and gets no address that outlives this call, because the operation has no memory.
         let entry = unsafe core.submissions.nextEntry()

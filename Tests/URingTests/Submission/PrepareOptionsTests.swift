@@ -103,6 +103,15 @@ import Testing
         }
     }
 
+    @Test func anOperationThatOwnsSomethingTraps() async {
+        expectSentence(
+            "An operation that owns something has to come back; prepare it with a tag.",
+            of: await #expect(processExitsWith: .failure, observing: [\.standardErrorContent]) {
+                var ring = try Ring<Int>(entries: 8)
+                try ring.prepareSkippingSuccess(InlineNop(Ledger().life()))
+            })
+    }
+
     @Test func aFailureIsCounted() throws {
         var ring = try Ring<Int>(entries: 8)
         let ended = try ring.prepare(Nop(), tag: 0)
@@ -217,3 +226,6 @@ import Testing
         }
     }
 }
+
+// What anybody could write.
+extension InlineNop: SkippableOperation {}
