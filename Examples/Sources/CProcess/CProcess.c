@@ -11,14 +11,26 @@
 #include <time.h>
 #include <unistd.h>
 
+// Changes whether SIGINT and SIGTERM are blocked.
+static int change_mask(int how, sigset_t *signals) {
+    sigemptyset(signals);
+    sigaddset(signals, SIGINT);
+    sigaddset(signals, SIGTERM);
+    return sigprocmask(how, signals, NULL) < 0 ? -errno : 0;
+}
+
 int process_stop_descriptor(void) {
+    static int descriptor = -1;
     sigset_t signals;
-    sigemptyset(&signals);
-    sigaddset(&signals, SIGINT);
-    sigaddset(&signals, SIGTERM);
-    if (sigprocmask(SIG_BLOCK, &signals, NULL) < 0) return -errno;
-    int descriptor = signalfd(-1, &signals, SFD_CLOEXEC);
+    int status = change_mask(SIG_BLOCK, &signals);
+    if (status < 0) return status;
+    if (descriptor < 0) descriptor = signalfd(-1, &signals, SFD_CLOEXEC);
     return descriptor < 0 ? -errno : descriptor;
+}
+
+void process_allow_end(void) {
+    sigset_t signals;
+    change_mask(SIG_UNBLOCK, &signals);
 }
 
 enum { CHILD_COUNT = 64 };
@@ -39,12 +51,8 @@ int process_adopt(int child) {
     struct sigaction action = { .sa_handler = end_with_children, .sa_flags = SA_RESETHAND };
     sigemptyset(&action.sa_mask);
     if (sigaction(SIGINT, &action, NULL) < 0 || sigaction(SIGTERM, &action, NULL) < 0) return -errno;
-    sigset_t signals;
-    sigemptyset(&signals);
-    sigaddset(&signals, SIGINT);
-    sigaddset(&signals, SIGTERM);
     // Whoever started this process may have blocked them.
-    if (sigprocmask(SIG_UNBLOCK, &signals, NULL) < 0) return -errno;
+    process_allow_end();
     for (int index = 0; index < CHILD_COUNT; index += 1) {
         pid_t none = 0;
         if (atomic_compare_exchange_strong(&children[index], &none, child)) return 0;

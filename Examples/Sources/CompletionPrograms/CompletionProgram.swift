@@ -88,6 +88,8 @@ public enum ProgramError: Error, Hashable, Sendable {
     case undelivered
     /// A program has something for the main loop on a ring that has none.
     case noMainLoop
+    /// The application is to stop: the descriptor that its ``MainLoop`` was given for that can be read.
+    case stopped
 }
 
 extension ProgramError: CustomStringConvertible {
@@ -97,6 +99,7 @@ extension ProgramError: CustomStringConvertible {
         case .unexpectedMessage(let kind): "a program does not know messages of kind \(kind)"
         case .undelivered: "a message was for a ring that has ended"
         case .noMainLoop: "a program has something for the main loop, and its ring has none"
+        case .stopped: "the application is to stop"
         }
     }
 }

@@ -13,6 +13,7 @@ public struct MainLoop: ~Copyable {
     private enum Tag {
         case event
         case ended
+        case stop
     }
 
     private var ring: Ring<Tag>
@@ -25,8 +26,13 @@ public struct MainLoop: ~Copyable {
     public private(set) var eventCount = 0
 
     /// Makes a main loop without reactors.
-    public init() throws {
+    ///
+    /// - Parameter stop: What can be read when the application is to stop, for which ``nextEvent()`` then throws ``ProgramError/stopped``;
+    ///   it is not read here.
+    /// - Throws: Why there is no ring.
+    public init(stop: UnownedDescriptor? = nil) throws {
         var ring = try Ring<Tag>(entries: 8)
+        if let stop { try ring.prepare(Poll(stop, for: .input), tag: .stop) }
         let inbox = try ring.makeHandle(messageTag: .event)
         let endings = try ring.makeHandle(messageTag: .ended)
         self.inbox = inbox
@@ -71,11 +77,12 @@ public struct MainLoop: ~Copyable {
     /// Waits for what a program has to tell.
     ///
     /// - Returns: The event; nil when all reactors have ended, and everything they posted has been returned.
-    /// - Throws: What ended a reactor.
+    /// - Throws: What ended a reactor, or ``ProgramError/stopped``; then the programs go on until the process ends.
     public mutating func nextEvent() throws -> ProgramEvent? {
         while true {
             while let completion = ring.nextCompletion() {
                 let tag = completion.tag
+                if case .stop = tag { throw ProgramError.stopped }
                 guard case .value(let bits, let label) = completion.takeMessage() else { continue }
                 switch tag {
                 case .event:
@@ -84,6 +91,7 @@ public struct MainLoop: ~Copyable {
                 case .ended:
                     runningCount -= 1
                     try reactors[Int(bits)].check()
+                case .stop: break
                 }
             }
             if runningCount == 0 { return nil }

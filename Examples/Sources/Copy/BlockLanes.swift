@@ -40,7 +40,7 @@ struct BlockLanes {
             try ring.submit(waitingFor: 1)
             while let completion = ring.nextReadyCompletion() {
                 switch completion.tag {
-                case .stop: throw Failure("Stopped before the copy was complete.")
+                case .stop: throw Stopped("Stopped before the copy was complete.")
                 case .reading(let block):
                     var read = completion.take(Read<Buffer>.self)
                     let count = try read.result.get(whenDoing: sourceName)
@@ -88,7 +88,7 @@ struct BlockLanes {
         while ring.inFlightCount > 1 {
             try ring.submit(waitingFor: 1)
             while let completion = ring.nextReadyCompletion() {
-                guard case .reading(let block) = completion.tag else { throw Failure("Stopped before the copy was verified.") }
+                guard case .reading(let block) = completion.tag else { throw Stopped("Stopped before the copy was verified.") }
                 var read = completion.take(Read<Buffer>.self)
                 let count = try read.result.get(whenDoing: name)
                 if count > 0 && read.operation.memory.freeCapacity > 0 {

@@ -68,6 +68,7 @@ struct Copy: ParsableCommand {
         } catch {
             // What could not be finished goes, unless it was there before.
             if !overwrite { _ = try ring.run(UnlinkAt(FilePath(destination))) }
+            try endIfStopped(error)
             throw error
         }
     }

@@ -9,7 +9,8 @@ import URing
 
 struct CopyFile: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "copy", abstract: "Copy a file with so many blocks in flight, or with a link from each write to the next read.")
+        commandName: "copy", abstract: "Copy a file with so many blocks in flight, or with a link from each write to the next read.",
+        discussion: "When it is ended by Ctrl-C or fails, there is then no copy.")
 
     @Argument(help: "The file to copy.", completion: .file())
     var source: String
@@ -55,7 +56,7 @@ enum CopyMode {
                 throw Failure("\(source) and \(destination) are the same file.")
             }
         }
-        var mainLoop = try MainLoop()
+        var mainLoop = try MainLoop(stop: stopDescriptor())
         let start = ContinuousClock.now
         try mainLoop.start { context in
             let reader = try openForReading(source)
@@ -67,7 +68,9 @@ enum CopyMode {
                 context.attach(LinkedCopyProgram(from: reader, to: writer, byteCount: status.byteCount, blockByteCount: blockByteCount))
             }
         }
-        let blockCount = try mainLoop.onlyEvent(whenDoing: "Cannot copy \(source) to \(destination)").message.value
+        let blockCount = try filling(destination) {
+            try mainLoop.onlyEvent(whenDoing: "Cannot copy \(source) to \(destination)").message.value
+        }
         return (blockCount, .now - start)
     }
 }

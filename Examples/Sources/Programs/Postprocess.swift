@@ -52,7 +52,11 @@ struct Postprocess: ParsableCommand {
     private func write(_ bytes: [UInt8]) throws {
         var ring = try Ring<UInt8>(entries: 1)
         let file = try openForWriting(path)
-        let count = try ring.run(Write(file, from: Buffer(copying: bytes))).result.get(whenDoing: path)
-        guard count == bytes.count else { throw Failure("\(path): only \(count) of \(bytes.count) bytes could be written.") }
+        // One write, which Ctrl-C waits for.
+        _ = try stopDescriptor()
+        try filling(path) {
+            let count = try ring.run(Write(file, from: Buffer(copying: bytes))).result.get(whenDoing: path)
+            guard count == bytes.count else { throw Failure("\(path): only \(count) of \(bytes.count) bytes could be written.") }
+        }
     }
 }

@@ -3,6 +3,7 @@
 import ArgumentParser
 import CompletionPrograms
 import ExamplePrograms
+import Foundation
 import Support
 import SystemPackage
 import URing
@@ -10,7 +11,9 @@ import URing
 struct WriteFile: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "write-file", abstract: "Write a file with so many writes in flight until the end.",
-        discussion: "Each line of the file is its own offset, in seven hexadecimal digits.")
+        discussion: """
+            Each line of the file is its own offset, in seven hexadecimal digits. When it is ended by Ctrl-C or fails, there is then no file.
+            """)
 
     @Argument(help: "The file to make or to replace.", completion: .file())
     var path: String
@@ -32,13 +35,13 @@ struct WriteFile: ParsableCommand {
     }
 
     func run() throws {
-        var mainLoop = try MainLoop()
+        var mainLoop = try MainLoop(stop: stopDescriptor())
         let (path, size, depth, blockByteCount) = (path, size, depth, blockByteCount)
         try mainLoop.start(entries: depth) { context in
             let file = try openForWriting(path)
             context.attach(WriteFileProgram(file: file, byteCount: size, depth: depth, blockByteCount: blockByteCount))
         }
-        let blocks = try mainLoop.onlyEvent(whenDoing: "Cannot write \(path)").message.value
+        let blocks = try filling(path) { try mainLoop.onlyEvent(whenDoing: "Cannot write \(path)").message.value }
         say("Wrote \(size) bytes in \(blocks) blocks; the main loop had 1 event.\n")
     }
 }
@@ -48,6 +51,25 @@ func openForWriting(_ path: String) throws(Failure) -> Descriptor {
     try attempt(path) { () throws(Errno) in
         try Descriptor(
             opening: FilePath(path), .readWrite, options: [.create, .truncate], permissions: [.ownerReadWrite, .groupRead, .otherRead])
+    }
+}
+
+/// Does what fills a file that was opened to be written anew, with the signals waiting for which there is ``stopDescriptor()``.
+///
+/// What could not be finished goes, so that nobody takes it for the whole.
+func filling<Value>(_ path: String, _ body: () throws -> Value) throws -> Value {
+    do {
+        let value = try body()
+        allowEnd()
+        return value
+    } catch {
+        // Operations may be in flight: the kernel cancels them when the process ends, and closes the file, which then has no name.
+        // A link to it is not it, and what is a device or a pipe has no part of anything.
+        let file = FilePath(URL(fileURLWithPath: path).resolvingSymlinksInPath().path)
+        var ring = try Ring<UInt8>(entries: 1)
+        if case .success(let status) = try ring.run(Statx(file)).result, status.kind == .regular { _ = try ring.run(UnlinkAt(file)) }
+        try endIfStopped(error as? ProgramError == .stopped ? Stopped("Stopped before \(path) was complete; it is removed.") : error)
+        throw error
     }
 }
 

@@ -7,15 +7,6 @@ import URing
 
 // What commands share that serve until Ctrl-C.
 
-/// A descriptor that can be read when the process is asked to end, by Ctrl-C or `kill`.
-///
-/// To be called before the first thread starts: threads inherit that these signals wait.
-public func stopDescriptor() throws(Failure) -> UnownedDescriptor {
-    let number = process_stop_descriptor()
-    guard number >= 0 else { throw Failure("Cannot wait for Ctrl-C: \(Errno(rawValue: -number))") }
-    return UnownedDescriptor(FileDescriptor(rawValue: number))
-}
-
 /// Listens at an address, for connections that send what they have at once.
 public func listen(at ip: String, port: UInt16) throws -> Descriptor {
     try listen(at: address(ip: ip, port: port, "--address"))

@@ -20,15 +20,6 @@ import Testing
                 """)
     }
 
-    @Test func ctrlCEndsTheDemonstration() throws {
-        let program = try Program("event-loop", ["--tick", "60000"])
-        #expect(try program.firstLine() == "At once: before anything else.")
-        program.terminate()
-        let outcome = try program.outcome()
-        #expect(outcome.status == 0)
-        #expect(String(decoding: outcome.output, as: UTF8.self) == "Asked to end.\n")
-    }
-
     @Test func loopsAreComparedOnPipes() throws {
         let outcome = try run("event-loop", "pipes", "--pipes", "1,3", "--calls", "500", "--rounds", "1")
         #expect(outcome.status == 0)

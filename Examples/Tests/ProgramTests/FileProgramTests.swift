@@ -95,23 +95,6 @@ import Testing
         #expect(try directory.contents("copy").count == 37)
     }
 
-    @Test func ctrlCEndsACopyAndTakesItAway() throws {
-        let directory = try TemporaryDirectory()
-        let source = try directory.file("source", Data())
-        // Without blocks on the disk, and more than can be copied before the signal comes.
-        try FileHandle(forWritingTo: directory.url.appendingPathComponent("source")).truncate(atOffset: 1 << 36)
-        let program = try Program("copy", [source, directory.path("copy"), "--block", "4096", "--depth", "1"])
-        let deadline = ContinuousClock.now + .seconds(60)
-        while ((try? FileManager.default.attributesOfItem(atPath: directory.path("copy")))?[.size] as? Int ?? 0) == 0 {
-            try #require(.now < deadline)
-        }
-        program.terminate()
-        let outcome = try program.outcome()
-        #expect(outcome.status == 1)
-        #expect(outcome.errors == "Error: Stopped before the copy was complete.\n")
-        #expect(!FileManager.default.fileExists(atPath: directory.path("copy")))
-    }
-
     @Test func filePipelinePutsALogAway() throws {
         let directory = try TemporaryDirectory()
         let log = try directory.file("log", Data("first\nsecond\n".utf8))

@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Foundation
+import Support
 import Testing
 
 /// What a program did.
 struct Outcome {
+    /// The exit status, or the signal.
     var status: Int32
+    var endedBySignal: Bool
     var output: Data
     var errors: String
 }
@@ -15,9 +18,14 @@ final class Program {
     private let process = Process()
     private let output = Pipe()
     private let errors = Pipe()
+    /// An input that never ends, nor brings anything.
+    private lazy var openInput = Pipe()
 
-    /// Starts it, in the network of another process if there is one.
-    init(_ name: String, _ arguments: [String], input: Data? = nil, inNetworkOf other: Program? = nil) throws {
+    /// Starts it, in the network of another process if there is one, or by a command that is given the program and its arguments.
+    init(
+        _ name: String, _ arguments: [String], input: Data? = nil, keepsInputOpen: Bool = false, inNetworkOf other: Program? = nil,
+        through command: [String] = []
+    ) throws {
         // The programs are built beside the test runner.
         let runner = URL(fileURLWithPath: "/proc/self/exe").resolvingSymlinksInPath()
         let program = runner.deletingLastPathComponent().appendingPathComponent(name)
@@ -25,11 +33,13 @@ final class Program {
             process.executableURL = URL(fileURLWithPath: "/usr/bin/nsenter")
             process.arguments = ["--target", String(other.process.processIdentifier), "--net", "--", program.path] + arguments
         } else {
-            process.executableURL = program
-            process.arguments = arguments
+            process.executableURL = command.isEmpty ? program : URL(fileURLWithPath: "/usr/bin/env")
+            process.arguments = command.isEmpty ? arguments : command + [program.path] + arguments
         }
         process.standardOutput = output
         process.standardError = errors
+        // It is started with the signals blocked that are here, as they are on threads of a pool.
+        allowEnd()
         if let input {
             let pipe = Pipe()
             process.standardInput = pipe
@@ -37,7 +47,7 @@ final class Program {
             try pipe.fileHandleForWriting.write(contentsOf: input)
             try pipe.fileHandleForWriting.close()
         } else {
-            process.standardInput = FileHandle.nullDevice
+            process.standardInput = keepsInputOpen ? openInput as Any : FileHandle.nullDevice
             try process.run()
         }
     }
@@ -57,6 +67,26 @@ final class Program {
 
     func terminate() {
         process.terminate()
+    }
+
+    /// Ends it as Ctrl-C does.
+    func interrupt() {
+        process.interrupt()
+    }
+
+    /// What its open descriptors are, such as "socket:[1234]".
+    func openFiles() throws -> [String] {
+        let path = "/proc/\(identifier)/fd"
+        // One may have been closed meanwhile.
+        return try FileManager.default.contentsOfDirectory(atPath: path).compactMap {
+            try? FileManager.default.destinationOfSymbolicLink(atPath: "\(path)/\($0)")
+        }
+    }
+
+    /// Waits until the program has opened what is so called at the beginning.
+    func awaitOpenFile(_ prefix: String) throws {
+        let deadline = ContinuousClock.now + .seconds(60)
+        while try !openFiles().contains(where: { $0.hasPrefix(prefix) }) { try #require(.now < deadline) }
     }
 
     /// The names and states of the program's threads, those of the kernel for its ring included.
@@ -126,7 +156,9 @@ final class Program {
         let bytes = try output.fileHandleForReading.readToEnd() ?? Data()
         let text = try errors.fileHandleForReading.readToEnd() ?? Data()
         process.waitUntilExit()
-        return Outcome(status: process.terminationStatus, output: bytes, errors: String(decoding: text, as: UTF8.self))
+        return Outcome(
+            status: process.terminationStatus, endedBySignal: process.terminationReason == .uncaughtSignal, output: bytes,
+            errors: String(decoding: text, as: UTF8.self))
     }
 }
 

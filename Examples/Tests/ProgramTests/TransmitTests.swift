@@ -82,27 +82,6 @@ import URing
         #expect(outcome.errors == "Error: The receiver did not verify the 1 records of connection 0.\n")
     }
 
-    @Test func theReceiversEndWithTheProgramThatComparesSizes() throws {
-        let program = try Program("transmit", ["sizes", "--mebibytes", "1000000"])
-        // The line is there before the first receiver is, which has a listener and then the connections of two senders.
-        _ = try program.firstLine()
-        let children = "/proc/\(program.identifier)/task/\(program.identifier)/children"
-        let deadline = ContinuousClock.now + .seconds(60)
-        var socketCount = 0
-        while socketCount < 3 {
-            try #require(.now < deadline)
-            guard let child = try String(contentsOfFile: children, encoding: .utf8).split(separator: " ").first else { continue }
-            let files = (try? FileManager.default.contentsOfDirectory(atPath: "/proc/\(child)/fd")) ?? []
-            socketCount = files.count { file in
-                (try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/\(child)/fd/\(file)"))?.hasPrefix("socket:") ?? false
-            }
-        }
-        program.terminate()
-        // The receiver has the same standard error, so that ends with both of them.
-        let outcome = try program.outcome()
-        #expect(outcome.status == SIGTERM && outcome.errors == "")
-    }
-
     @Test func comparesSizesAndSaysWhatWasCopied() throws {
         let outcome = try run("transmit", "sizes", "--size", "1400", "16384", "--mebibytes", "2", "--rounds", "1")
         #expect(outcome.status == 0 && outcome.errors == "")

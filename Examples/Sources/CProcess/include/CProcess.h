@@ -6,8 +6,11 @@
 
 /// Blocks SIGINT and SIGTERM and returns a descriptor that becomes readable when one of them arrives, or a negated error number.
 ///
-/// To be called before the first thread starts: threads inherit what is blocked.
+/// To be called before the first thread starts: threads inherit what is blocked. It is the same descriptor each time.
 int process_stop_descriptor(void);
+
+/// Unblocks SIGINT and SIGTERM: one that has arrived, and was not read from the descriptor, ends the process here.
+void process_allow_end(void);
 
 /// Has SIGINT and SIGTERM end a process that this one has started, before they end this one; 0 or a negated error number.
 ///
