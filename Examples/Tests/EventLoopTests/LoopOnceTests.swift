@@ -268,30 +268,6 @@ import URing
         #expect(throws: Errno.invalidArgument) { try loop.onSignal(signal) { _, _ in } }
     }
 
-    /// The shape of tevent's `fd_speed` tests.
-    @Test(arguments: backends, [EventLoop.Rearming.lazy, .eager])
-    func s01BytesGoThroughPipesOneCallAtATime(_ backend: EventLoop.Backend, _ rearming: EventLoop.Rearming) throws {
-        var loop = try EventLoop(backend: backend, rearming: rearming)
-        let pipes = try (0..<8).map { _ in try Pipes.Pair() }
-        defer { withExtendedLifetime(pipes) {} }
-        var (written, read) = (0, 0)
-        for pipe in pipes {
-            loop.watch(pipe.writeEnd, for: .output) { _, _, _ in
-                written += 1
-                try? write([UInt8(truncatingIfNeeded: written)], to: pipe.writeEnd)
-            }
-            loop.watch(pipe.readEnd, for: .input) { _, _, events in
-                #expect(events.contains(.input))
-                if readByte(from: pipe.readEnd) != nil { read += 1 }
-            }
-        }
-        for calls in 1...2000 {
-            try loop.loopOnce()
-            #expect(written + read == calls)
-        }
-        #expect(read > 500 && read <= written)
-    }
-
     @Test(arguments: backends) func s02AHandlerIsCalledAgainForWhatItLeft(_ backend: EventLoop.Backend) throws {
         var loop = try EventLoop(backend: backend)
         let pipe = try TestPipe(containing: [1, 2])
