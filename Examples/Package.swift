@@ -27,6 +27,9 @@ let package = Package(
         .executable(name: "udp-relay", targets: ["UDPRelay"]),
         .executable(name: "transmit", targets: ["Transmit"]),
         .executable(name: "tunnel", targets: ["Tunnel"]),
+        // For other programs to use.
+        .library(name: "CompletionPrograms", targets: ["CompletionPrograms"]),
+        .library(name: "EventLoop", targets: ["EventLoop"]),
         // What the benchmarks use as well.
         .library(name: "Support", targets: ["Support", "CProcess"]),
     ],
