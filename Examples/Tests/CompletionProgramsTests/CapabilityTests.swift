@@ -1,17 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import CPrograms
 import CompletionPrograms
 import Foundation
 import Testing
 
 @Suite struct CapabilityTests {
-    /// What this process may do, from proc(5): the effective capabilities.
-    private func capabilities() throws -> UInt64 {
-        let status = try String(contentsOfFile: "/proc/thread-self/status", encoding: .utf8)
-        let line = try #require(status.split(separator: "\n").first { $0.hasPrefix("CapEff:") })
-        return try #require(UInt64(line.dropFirst(7).trimmingCharacters(in: .whitespaces), radix: 16))
-    }
-
     @Test func s1_11_programsInTheProcessAreAlwaysAvailable() {
         let capabilities = ReactorCapabilities()
         #expect(capabilities.available.last == .userSpace)
@@ -27,11 +21,15 @@ import Testing
         if isOld { #expect(capabilities.obstacles[.loopStep] == "the kernel has no io_uring_bpf_ops") }
     }
 
-    @Test func s1_11_aProcessWithoutTheRightToLoadProgramsHasThoseInTheProcessOnly() throws {
-        // CAP_SYS_ADMIN, or CAP_PERFMON and CAP_BPF.
-        let rights = try capabilities()
-        let mayLoad = rights & 1 << 21 != 0 || rights & 1 << 38 != 0 && rights & 1 << 39 != 0
-        if !mayLoad { #expect(ReactorCapabilities().available == [.userSpace]) }
+    /// Whoever runs the test, the thread that asks has no rights.
+    @Test func s1_11_whoHasNotTheRightToLoadProgramsHasThoseInTheProcessOnly() throws {
+        try onThread {
+            try #require(programs_give_up_rights() == 0)
+            try #require(programs_try_tracepoint_program() < 0)
+            let capabilities = ReactorCapabilities()
+            #expect(capabilities.available == [.userSpace])
+            #expect(Set(capabilities.obstacles.keys) == [.loopStep, .tracepointReactor])
+        }
     }
 
     @Test func s1_11_whatTheKernelSaysOfItsTypesDecides() {

@@ -12,6 +12,9 @@ int programs_try_tracepoint_program(void);
 /// Makes io_uring_enter(2) fail with EPERM for the calling thread, for ever: 0, or a negated error number.
 int programs_forbid_entering(void);
 
+/// Takes all capabilities from the calling thread, for ever: 0, or a negated error number.
+int programs_give_up_rights(void);
+
 /// Sends a byte to another thread and back through two pipes, so many times: the nanoseconds that it took, or a negated error number.
 long long programs_ping_pong_through_pipes(long long count);
 
