@@ -83,6 +83,20 @@ final class Program {
         }
     }
 
+    /// What its rings have in their file tables, which are no descriptors; nil if a ring was too busy to tell.
+    func filesInTables() throws -> [Substring]? {
+        let path = "/proc/\(identifier)/fdinfo"
+        var files: [Substring] = []
+        for descriptor in try FileManager.default.contentsOfDirectory(atPath: path) {
+            guard let text = try? String(contentsOfFile: "\(path)/\(descriptor)", encoding: .utf8) else { continue }
+            // A ring's begins with how far its queues are, and lists the files between two numbers, if nobody is using it.
+            guard text.contains("SqMask:") else { continue }
+            guard let begin = text.firstRange(of: "UserFiles:"), let end = text.firstRange(of: "UserBufs:") else { return nil }
+            files += text[begin.upperBound..<end.lowerBound].split(separator: "\n").dropFirst()
+        }
+        return files
+    }
+
     /// Waits until the program has opened what is so called at the beginning.
     func awaitOpenFile(_ prefix: String) throws {
         let deadline = ContinuousClock.now + .seconds(60)

@@ -69,8 +69,11 @@ import URing
     @Test(arguments: [[], ["--blocking"], ["--zero-copy"], ["--transport", "tcp"]])
     func repeatedReadsLoseNothingAndNeverComeForNothing(options: [String]) throws {
         let tunnel = try Tunnel(options)
+        try tunnel.expectEchoes(1)
+        let open = try [tunnel.called, tunnel.caller].map { try $0.openFiles().count }
         try tunnel.expectEchoes(100)
         try tunnel.expectStream(records: 300)
+        #expect(try [tunnel.called, tunnel.caller].map { try $0.openFiles().count } == open)
         // Threads of the kernel would still be there: they wait for some seconds for more to do.
         #expect(try Self.workerCount(tunnel.called) == 0)
         #expect(try Self.workerCount(tunnel.caller) == 0)
