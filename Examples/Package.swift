@@ -75,7 +75,7 @@ let package = Package(
         .target(name: "CEpollEcho", dependencies: ["CEpoll"], cSettings: [.define("_GNU_SOURCE")]),
         .target(
             name: "CFraming", dependencies: ["CEpoll"], cSettings: [.define("_GNU_SOURCE")], linkerSettings: [.linkedLibrary("uring")]),
-        .target(name: "CPrograms", cSettings: [.define("_GNU_SOURCE")]),
+        .target(name: "CPrograms", cSettings: [.define("_GNU_SOURCE")], linkerSettings: [.linkedLibrary("uring")]),
         .target(name: "CEventLoop", cSettings: [.define("_GNU_SOURCE")]),
         .target(
             name: "CPipeEngines", cSettings: [.define("_GNU_SOURCE")], linkerSettings: [.linkedLibrary("uring"), .linkedLibrary("dl")]),

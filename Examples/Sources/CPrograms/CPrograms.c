@@ -3,11 +3,13 @@
 #include "CPrograms.h"
 
 #include <errno.h>
+#include <liburing.h>
 #include <linux/bpf.h>
 #include <linux/capability.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -108,4 +110,58 @@ int programs_copy(int source, int destination, size_t block_byte_count) {
     }
     free(block);
     return status;
+}
+
+// Queues operations, each but the last linked to the next if they are to be.
+static void queue_nops(struct io_uring *ring, unsigned size, bool is_linked) {
+    for (unsigned index = 0; index < size; index++) {
+        struct io_uring_sqe *entry = io_uring_get_sqe(ring);
+        io_uring_prep_nop(entry);
+        if (is_linked && index + 1 < size) entry->flags |= IOSQE_IO_LINK;
+    }
+}
+
+// Takes what has completed: how many, or a negated error number.
+static int take_nops(struct io_uring *ring) {
+    struct io_uring_cqe *completion;
+    unsigned head;
+    int count = 0, status = 0;
+    io_uring_for_each_cqe(ring, head, completion) {
+        if (completion->res < 0) status = completion->res;
+        count++;
+    }
+    io_uring_cq_advance(ring, (unsigned)count);
+    return status < 0 ? status : count;
+}
+
+// The flags of the programs' rings, of which the installed liburing may not know all.
+enum {
+    SETUP_SUBMIT_ALL = 1 << 7,
+    SETUP_SINGLE_ISSUER = 1 << 12,
+    SETUP_DEFER_TASKRUN = 1 << 13,
+};
+
+long long programs_run_nops(long long count, unsigned size, bool is_linked, bool polls) {
+    struct io_uring_params parameters = {
+        .flags = SETUP_SUBMIT_ALL | SETUP_SINGLE_ISSUER | (polls ? IORING_SETUP_SQPOLL : SETUP_DEFER_TASKRUN),
+        .sq_thread_idle = 1000,
+    };
+    struct io_uring ring;
+    int status = io_uring_queue_init_params(64, &ring, &parameters);
+    if (status < 0) return status;
+    long long start = nanoseconds();
+    while (count > 0 && status >= 0) {
+        unsigned missing = count < size ? (unsigned)count : size;
+        count -= missing;
+        queue_nops(&ring, missing, is_linked);
+        while (missing > 0 && status >= 0) {
+            status = polls ? io_uring_submit(&ring) : io_uring_submit_and_wait(&ring, missing);
+            if (polls) sched_yield();
+            if (status >= 0) status = take_nops(&ring);
+            if (status > 0) missing -= (unsigned)status;
+        }
+    }
+    long long end = nanoseconds();
+    io_uring_queue_exit(&ring);
+    return status < 0 ? status : end - start;
 }

@@ -24,6 +24,8 @@ private struct Comparison {
     private struct Way {
         let name: String
         let count: Double
+        /// The name of the way that this is compared with; else it is the first.
+        let other: String?
         let run: () throws -> Duration
         var times: [Double] = []
         var processorTimes: [Double] = []
@@ -31,12 +33,12 @@ private struct Comparison {
 
     private var ways: [Way] = []
 
-    /// Adds a way, which does something so many times and says how long that took.
-    mutating func add(_ name: String, count: Int, _ run: @escaping () throws -> Duration) {
-        ways.append(Way(name: name, count: Double(count), run: run))
+    /// Adds a way, which does something so many times and says how long that took; it may be beside another as well.
+    mutating func add(_ name: String, count: Int, beside other: String? = nil, _ run: @escaping () throws -> Duration) {
+        ways.append(Way(name: name, count: Double(count), other: other, run: run))
     }
 
-    /// Prints the nanoseconds that each way takes for one, and the processor's, beside those of the first.
+    /// Prints the nanoseconds that each way takes for one, and the processor's, beside those of the first, and of another if it has one.
     consuming func report(rounds: Int) throws {
         for _ in 0..<rounds {
             for index in ways.indices {
@@ -50,8 +52,14 @@ private struct Comparison {
         }
         for way in ways {
             let (time, used) = (median(way.times), median(way.processorTimes))
-            let parts = ["\(way.name): \(decimal(time, places: 0)) ns", "\(decimal(used, places: 0)) ns of processor time"]
-            say("\(parts.joined(separator: ", ")), \(decimal(used / median(ways[0].processorTimes), places: 2)) of the first's\n")
+            var parts = ["\(way.name): \(decimal(time, places: 0)) ns", "\(decimal(used, places: 0)) ns of processor time"]
+            parts.append("\(decimal(used / median(ways[0].processorTimes), places: 2)) of the first's")
+            // Round by round, as what else the machine does changes from one to the next.
+            if let other = ways.first(where: { $0.name == way.other }) {
+                let ratio = median(zip(way.processorTimes, other.processorTimes).map { $0 / $1 })
+                parts.append("\(decimal(ratio, places: 2)) of that in C")
+            }
+            say("\(parts.joined(separator: ", "))\n")
         }
     }
 
@@ -62,7 +70,7 @@ private struct Comparison {
 
 struct Nops: ParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Run operations that do nothing, one after the other, in chains, and many at once.")
+        abstract: "Run operations that do nothing, one after the other, in chains, and many at once, here and in C with liburing.")
 
     @Option(help: ArgumentHelp("How many operations each way of running them gets.", valueName: "count"))
     var count = 200_000
@@ -87,7 +95,13 @@ struct Nops: ParsableCommand {
     }
 
     private func add(_ name: String, _ step: NopStep, _ options: RingOptions = .recommended, to comparison: inout Comparison) {
-        comparison.add(name, count: step.count) {
+        let inC = "C, \(name)"
+        comparison.add(inC, count: step.count) {
+            let nanoseconds = programs_run_nops(Int64(step.count), UInt32(step.size), step.isLinked, step.spins)
+            guard nanoseconds >= 0 else { throw Failure("Cannot run operations in C: \(Errno(rawValue: Int32(-nanoseconds)))") }
+            return .nanoseconds(nanoseconds)
+        }
+        comparison.add(name, count: step.count, beside: inC) {
             var step = step
             var ring = try ProgramRing(entries: 64, options: options)
             let start = ContinuousClock.now
@@ -202,9 +216,13 @@ struct Copies: ParsableCommand {
             let start = ContinuousClock.now
             let reader = try openForReading(source)
             let writer = try openForWriting(destination)
-            let status = programs_copy(
-                reader.unowned.fileDescriptor.rawValue, writer.unowned.fileDescriptor.rawValue, blockByteCount)
-            guard status >= 0 else { throw Failure("Cannot copy: \(Errno(rawValue: -status))") }
+            // Ctrl-C waits until the copy is whole.
+            _ = try stopDescriptor()
+            try filling(destination) {
+                let status = programs_copy(
+                    reader.unowned.fileDescriptor.rawValue, writer.unowned.fileDescriptor.rawValue, blockByteCount)
+                guard status >= 0 else { throw Failure("Cannot copy: \(Errno(rawValue: -status))") }
+            }
             return .now - start
         }
         for (name, mode) in [("one block in flight", CopyMode.depth(1)), ("eight blocks in flight", .depth(8)), ("linked", .linked)] {

@@ -97,7 +97,12 @@ import Testing
     @Test func benchMeasuresEverything() throws {
         let directory = try TemporaryDirectory()
         let file = try directory.file("file", pattern(100_000))
-        #expect(try output("bench", "nops", "--count", "640", "--rounds", "1").split(separator: "\n").count == 7)
+        let nops = try output("bench", "nops", "--count", "640", "--rounds", "1").split(separator: "\n")
+        #expect(nops.count == 14)
+        for (inC, line) in zip(nops.enumerated().filter { $0.offset % 2 == 0 }, nops.enumerated().filter { $0.offset % 2 == 1 }) {
+            #expect(inC.element.hasPrefix("C, " + line.element.prefix { $0 != ":" } + ":"))
+            #expect(line.element.hasSuffix(" of that in C"))
+        }
         #expect(try output("bench", "messages", "--messages", "200", "--rounds", "3").split(separator: "\n").count == 3)
         #expect(try output("bench", "copies", file, directory.path("copy"), "--rounds", "1").split(separator: "\n").count == 4)
         #expect(try directory.contents("copy") == pattern(100_000))
