@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
@@ -38,26 +39,45 @@ enum { CHILD_COUNT = 64 };
 // Process identifiers, or zero.
 static _Atomic pid_t children[CHILD_COUNT];
 
+// Whether a process is being started that is not among them yet, and the signal that came meanwhile, or zero.
+static atomic_bool is_starting;
+static atomic_int held_signal;
+
 static void end_with_children(int signal_number) {
-    for (int index = 0; index < CHILD_COUNT; index += 1) {
+    if (atomic_load(&is_starting)) {
+        atomic_store(&held_signal, signal_number);
+        return;
+    }
+    // The last first: what uses another of them, and was started after it, is not to complain that it is gone.
+    for (int index = CHILD_COUNT - 1; index >= 0; index -= 1) {
         pid_t child = atomic_load(&children[index]);
         if (child > 0) kill(child, SIGTERM);
     }
-    // It was set for one delivery: this is what the signal does to any other program, when the handler returns.
+    // What the signal does to any other program, when the handler returns.
+    signal(signal_number, SIG_DFL);
     raise(signal_number);
 }
 
-int process_adopt(int child) {
-    struct sigaction action = { .sa_handler = end_with_children, .sa_flags = SA_RESETHAND };
+int process_begin_adoption(void) {
+    struct sigaction action = { .sa_handler = end_with_children };
     sigemptyset(&action.sa_mask);
     if (sigaction(SIGINT, &action, NULL) < 0 || sigaction(SIGTERM, &action, NULL) < 0) return -errno;
     // Whoever started this process may have blocked them.
     process_allow_end();
-    for (int index = 0; index < CHILD_COUNT; index += 1) {
+    atomic_store(&is_starting, true);
+    return 0;
+}
+
+int process_adopt(int child) {
+    int status = child > 0 ? -EAGAIN : 0;
+    for (int index = 0; index < CHILD_COUNT && status < 0; index += 1) {
         pid_t none = 0;
-        if (atomic_compare_exchange_strong(&children[index], &none, child)) return 0;
+        if (atomic_compare_exchange_strong(&children[index], &none, child)) status = 0;
     }
-    return -EAGAIN;
+    atomic_store(&is_starting, false);
+    int signal_number = atomic_exchange(&held_signal, 0);
+    if (signal_number != 0) end_with_children(signal_number);
+    return status;
 }
 
 void process_release(int child) {

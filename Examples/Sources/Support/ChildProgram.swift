@@ -19,8 +19,16 @@ public final class ChildProgram {
         process.standardInput = FileHandle.nullDevice
         process.standardOutput = pipe
         process.terminationHandler = { process_release($0.processIdentifier) }
-        try process.run()
-        let status = process_adopt(process.processIdentifier)
+        var status = process_begin_adoption()
+        if status == 0 {
+            do {
+                try process.run()
+            } catch {
+                _ = process_adopt(0)
+                throw error
+            }
+            status = process_adopt(process.processIdentifier)
+        }
         guard status == 0 else { throw Failure("Cannot end another process with this one: \(Errno(rawValue: -status))") }
     }
 

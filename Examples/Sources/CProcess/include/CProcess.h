@@ -12,9 +12,12 @@ int process_stop_descriptor(void);
 /// Unblocks SIGINT and SIGTERM: one that has arrived, and was not read from the descriptor, ends the process here.
 void process_allow_end(void);
 
+/// Has SIGINT and SIGTERM wait while another process is started, for `process_adopt`; 0 or a negated error number.
+int process_begin_adoption(void);
+
 /// Has SIGINT and SIGTERM end a process that this one has started, before they end this one; 0 or a negated error number.
 ///
-/// Each call wants one of `process_release`, before the process identifier can be another process's.
+/// With 0, none was started. Each other call wants one of `process_release`, before the identifier can be another process's.
 int process_adopt(int child);
 void process_release(int child);
 
