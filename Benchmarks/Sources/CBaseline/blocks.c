@@ -7,7 +7,7 @@
 #include <stdint.h>
 #include <string.h>
 
-// An operation's user data: which block of the memory it uses, below where in the file it is.
+// An operation's user data: which block of the memory it uses, below which block of the file.
 enum { slot_bits = 12 };
 
 static inline void *block_of_memory(const baseline_blocks *blocks, unsigned slot) {
@@ -27,7 +27,7 @@ enum transfer { transfer_read, transfer_read_fixed, transfer_write };
 static inline void prepare(struct io_uring *ring, const baseline_blocks *blocks, enum transfer transfer, unsigned slot, long number) {
     struct io_uring_sqe *sqe = io_uring_get_sqe(ring);
     void *memory = block_of_memory(blocks, slot);
-    uint64_t offset = (uint64_t)(number & (blocks->count - 1)) * blocks->block;
+    uint64_t index = (uint64_t)(number & (blocks->count - 1)), offset = index * blocks->block;
     switch (transfer) {
     case transfer_read:
         io_uring_prep_read(sqe, blocks->file, memory, blocks->block, offset);
@@ -40,7 +40,7 @@ static inline void prepare(struct io_uring *ring, const baseline_blocks *blocks,
         io_uring_prep_write(sqe, blocks->file, memory, blocks->block, offset);
         break;
     }
-    io_uring_sqe_set_data64(sqe, offset << slot_bits | slot);
+    io_uring_sqe_set_data64(sqe, index << slot_bits | slot);
 }
 
 static inline __attribute__((always_inline)) int transfer(
@@ -62,7 +62,10 @@ static inline __attribute__((always_inline)) int transfer(
             if (cqe->res < 0) return cqe->res;
             unsigned slot = cqe->user_data & ((1u << slot_bits) - 1);
             if ((unsigned)cqe->res != blocks->block || slot >= blocks->depth) return -EILSEQ;
-            if (transfer != transfer_write && *(uint64_t *)block_of_memory(blocks, slot) != cqe->user_data >> slot_bits) return -EILSEQ;
+            if (transfer != transfer_write) {
+                status = baseline_expect(block_of_memory(blocks, slot), cqe->user_data >> slot_bits, blocks->block);
+                if (status < 0) return status;
+            }
             seen++;
             if (issued < count) prepare(ring, blocks, transfer, slot, issued++);
         }

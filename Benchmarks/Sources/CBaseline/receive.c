@@ -6,7 +6,6 @@
 #include <errno.h>
 #include <stdint.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -15,18 +14,16 @@
 enum { buffer_count = 2 * baseline_burst, buffer_mask = buffer_count - 1, buffer_group = 0 };
 
 int baseline_send(int socket, long first, unsigned count) {
-    uint64_t message[baseline_message / sizeof(uint64_t)] = {0};
     for (long number = first; number < first + count; number++) {
-        message[0] = message[baseline_message / sizeof(uint64_t) - 1] = (uint64_t)number;
-        if (send(socket, message, sizeof message, MSG_NOSIGNAL) != sizeof message) return -errno;
+        const void *message = baseline_contents((unsigned long)number);
+        if (send(socket, message, baseline_message, MSG_NOSIGNAL) != baseline_message) return -errno;
     }
     return 0;
 }
 
 static inline int check(const void *bytes, int byte_count, long number) {
-    const uint64_t *words = bytes;
     if (byte_count != baseline_message) return -EILSEQ;
-    return words[0] == (uint64_t)number && words[baseline_message / sizeof(uint64_t) - 1] == (uint64_t)number ? 0 : -EILSEQ;
+    return baseline_expect(bytes, (unsigned long)number, byte_count);
 }
 
 static unsigned burst(long left) {

@@ -52,8 +52,7 @@ int baseline_receive_large(int receiver, void *memory, long byte_count, long num
         if (count <= 0) return count < 0 ? -errno : -EILSEQ;
         received += count;
     }
-    const uint64_t *first = memory, *last = (const void *)((char *)memory + byte_count - sizeof *last);
-    return *first == (uint64_t)number && *last == (uint64_t)number ? 0 : -EILSEQ;
+    return baseline_expect_stamped(memory, (unsigned long)number, byte_count);
 }
 
 static int next(struct io_uring *ring, int *result, unsigned *flags) {

@@ -8,7 +8,7 @@ import URing
 
 /// A file of blocks that can be told apart, which has no name and goes away with the program.
 ///
-/// A block's first word is a stamp: its offset in the file, until something else is written. The other bytes are the same in every block.
+/// A block has the contents of its number until something is written to it: the contents of number 0, with a stamp in the first word.
 struct BlockFile {
     static let byteCount = 4096
     /// A power of two, so that no engine has to divide.
@@ -32,8 +32,7 @@ struct BlockFile {
         // SAFETY: the string is there for the call.
         unsafe unlink(path)
         for block in 0..<BlockFile.blockCount {
-            let offset = block * BlockFile.byteCount
-            try descriptor.writeAll(toAbsoluteOffset: Int64(offset), BlockFile.block(stamp: UInt64(offset)))
+            try descriptor.writeAll(toAbsoluteOffset: Int64(block * BlockFile.byteCount), BlockFile.contents(block))
         }
     }
 
@@ -57,29 +56,26 @@ struct BlockFile {
         .offset(offset(ofOperation: number))
     }
 
-    /// The bytes of a block.
+    /// The bytes of a block that nothing was written to.
+    private static func contents(_ block: Int) -> [UInt8] {
+        // SAFETY: so many bytes are there as long as the program runs.
+        unsafe [UInt8](UnsafeRawBufferPointer(start: baseline_contents(UInt(block)), count: byteCount))
+    }
+
+    /// The bytes that are written to a block.
     static func block(stamp: UInt64) -> [UInt8] {
-        var bytes = pattern
+        var bytes = contents(0)
         for index in 0..<8 { bytes[index] = UInt8(truncatingIfNeeded: stamp >> (8 * UInt64(index))) }
         return bytes
     }
 
-    /// The first word of a block.
-    static func stamp(of bytes: RawSpan) -> UInt64 {
-        // SAFETY: a block has a first word, which is checked, any bytes are a number, and every block begins at a multiple of eight.
-        unsafe bytes.unsafeLoad(as: UInt64.self)
-    }
-
-    /// Throws unless the bytes are those of a block, whatever its stamp.
-    static func expectBlock(_ bytes: RawSpan) throws {
-        guard bytes.byteCount == byteCount else { throw Failure("A block that was transferred has the wrong size.") }
-        let pattern = pattern
-        var difference: UInt8 = 0
-        for index in 8..<byteCount {
-            // SAFETY: the index is in bounds.
-            difference |= unsafe bytes.unsafeLoad(fromUncheckedByteOffset: index, as: UInt8.self) ^ pattern[index]
+    /// Throws unless so many bytes were read as a block has, and they are those of the block at an offset, to which nothing was written.
+    @inline(__always)
+    static func expect(_ bytes: RawSpan, count: Int, at offset: UInt64) throws {
+        let number = UInt(truncatingIfNeeded: offset) / UInt(byteCount)
+        if count != byteCount || !hasContents(bytes, of: number, byteCount: byteCount) {
+            throw Failure("What was read has wrong bytes.")
         }
-        if difference != 0 { throw Failure("A block that was transferred has wrong bytes.") }
     }
 
     /// Throws unless the file is as so many writes have to leave it, each with its number as its stamp.
@@ -94,8 +90,6 @@ struct BlockFile {
             if bytes != BlockFile.block(stamp: UInt64(last)) { throw Failure("Block \(block) of the file has wrong bytes.") }
         }
     }
-
-    private static let pattern = (0..<byteCount).map { UInt8(truncatingIfNeeded: $0 &* 31 &+ $0 >> 8) }
 }
 
 /// Memory for as many blocks as are in flight, for the engines that do not own theirs.
@@ -126,9 +120,11 @@ struct BlockMemory: ~Copyable {
             file: file.descriptor.rawValue, depth: UInt32(BlockFile.depth), block: UInt32(BlockFile.byteCount),
             count: UInt32(BlockFile.blockCount), memory: memory.baseAddress)
     }
+}
 
-    /// Throws unless the first blocks are blocks of the file.
-    func expectBlocks(count: Int) throws {
-        for slot in 0..<min(count, BlockFile.depth) { try unsafe BlockFile.expectBlock(self[slot].bytes) }
-    }
+/// Whether there are so many bytes, and every one is as the contents of a number have it.
+@inline(__always)
+func hasContents(_ bytes: RawSpan, of number: UInt, byteCount: Int) -> Bool {
+    // SAFETY: so many bytes are there for the call.
+    unsafe bytes.byteCount == byteCount && bytes.withUnsafeBytes { unsafe baseline_expect($0.baseAddress, number, byteCount) } == 0
 }

@@ -9,6 +9,24 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+/// The most bytes that a block or a message has.
+enum { baseline_most_contents = 64 * 1024 };
+
+/// What a block of a file or a message has in it, up to the most bytes: the contents of 256 numbers, and then those of the first again, differ
+/// at every place.
+const void *baseline_contents(unsigned long number);
+
+/// Compares every byte with the contents of a number: 0 or EILSEQ.
+///
+/// Every engine calls this for whatever it has read or received.
+int baseline_expect(const void *bytes, unsigned long number, long byte_count);
+
+/// Compares every byte with the contents of number 0, but for the first and the last word, which have to be a stamp.
+int baseline_expect_stamped(const void *bytes, unsigned long stamp, long byte_count);
+
+/// Has the functions that compare do nothing from now on, for counting what is left.
+void baseline_leave_unverified(void);
+
 /// A ring of liburing's.
 typedef struct baseline_ring baseline_ring;
 
@@ -31,7 +49,8 @@ typedef struct baseline_blocks {
     unsigned block;
     /// How many blocks the file has: a power of two.
     unsigned count;
-    /// `depth` blocks of memory. The first word of a block of the file is its offset there for a read, and its operation's number for a write.
+    /// `depth` blocks of memory. A block of the file has the contents of its number for a read; what is written has those of number 0 with its
+    /// operation's number in the first word.
     void *memory;
 } baseline_blocks;
 
@@ -116,7 +135,7 @@ int baseline_accept_epoll(int listener, const baseline_connections *connections,
 /// How large a message is, and how many are sent before they are received.
 enum { baseline_message = 1024, baseline_burst = 32 };
 
-/// Sends messages, whose first and last words are their numbers, up to as many as a burst has.
+/// Sends messages with the contents of their numbers, up to as many as a burst has.
 int baseline_send(int socket, long first, unsigned count);
 
 /// Sends so many messages, a burst at a time, and receives them with one operation out of a ring of buffers.
@@ -136,8 +155,8 @@ int baseline_unpin(void);
 /// How large a request to an echo server is.
 enum { baseline_request = 1024 };
 
-/// Starts a process, pinned to the second processor, that makes connections to a port of the loopback address and so many requests on each:
-/// one at a time, with every byte of the answer compared.
+/// Starts a process, pinned to the second processor, that makes connections to a port of the loopback address and so many requests in all: one
+/// at a time on each connection, with every byte of the answer compared.
 ///
 /// Returns its number. The calling process must have one thread.
 int baseline_echo_start_client(unsigned short port, unsigned connections, long requests);
@@ -166,12 +185,12 @@ int baseline_linked_timeout(baseline_ring *ring, unsigned batch, long count);
 /// Makes a TCP connection over the loopback address whose sockets have so much room.
 int baseline_tcp_pair(int *sender, int *receiver, int byte_count);
 
-/// Receives a message that was sent over TCP, and compares its first and last words with its number.
+/// Receives a message that was sent over TCP, and compares every byte; its stamp is its number.
 int baseline_receive_large(int receiver, void *memory, long byte_count, long number);
 
 /// Sends so many messages one by one over TCP, each received before the next, and says how many the kernel copied on the way.
 ///
-/// `memory` has room for one, and `received` for another.
+/// `memory` has the contents of number 0, up to the size of a message, and `received` has room for another.
 int baseline_send_large(
     baseline_ring *ring, int sender, int receiver, void *memory, void *received, long byte_count, bool is_zero_copy, long count,
     long *copied);

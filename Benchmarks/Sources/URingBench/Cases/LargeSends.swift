@@ -28,7 +28,7 @@ extension Case {
         var ring = try Ring<UInt8>(entries: 4, options: ringOptions)
         return try unsafe measure(byteCount, operations: operations) { sender, receiver, memory in
             var next: SendZeroCopy<Buffer>? = SendZeroCopy(
-                UnownedDescriptor(sender), from: .zeros(byteCount), flags: .waitAll, reportsUsage: true)
+                UnownedDescriptor(sender), from: .contents(byteCount), flags: .waitAll, reportsUsage: true)
             var copied = 0
             for number in 0..<operations {
                 guard var operation = next.take() else { throw Failure("A send did not come back.") }
@@ -56,7 +56,7 @@ extension Case {
     private static func copy(_ byteCount: Int, operations: Int) throws -> Sample {
         var ring = try Ring<UInt8>(entries: 4, options: ringOptions)
         return try unsafe measure(byteCount, operations: operations) { sender, receiver, memory in
-            var next: Send<Buffer>? = Send(UnownedDescriptor(sender), from: .zeros(byteCount), flags: .waitAll)
+            var next: Send<Buffer>? = Send(UnownedDescriptor(sender), from: .contents(byteCount), flags: .waitAll)
             for number in 0..<operations {
                 guard var operation = next.take() else { throw Failure("A send did not come back.") }
                 operation.memory.stamp(number)
@@ -78,7 +78,7 @@ extension Case {
         return try unsafe measure(byteCount, operations: operations) { sender, receiver, memory in
             let message = UnsafeMutableRawBufferPointer.allocate(byteCount: byteCount, alignment: 4096)
             defer { unsafe message.deallocate() }
-            unsafe message.initializeMemory(as: UInt8.self, repeating: 0)
+            unsafe message.copyMemory(from: UnsafeRawBufferPointer(start: baseline_contents(0), count: byteCount))
             var copied = 0
             // SAFETY: the memory is there until the function has returned, which leaves nothing in flight unless it fails; the run is over then.
             let status = unsafe ring.with {
@@ -114,10 +114,11 @@ extension Case {
 }
 
 extension Buffer {
-    /// Memory of so many zeros, which begins where a page does, as it does in C.
-    fileprivate static func zeros(_ byteCount: Int) -> Buffer {
+    /// Memory with the contents of number 0, which begins where a page does, as it does in C.
+    fileprivate static func contents(_ byteCount: Int) -> Buffer {
         var buffer = Buffer(byteCapacity: byteCount, alignment: 4096)
-        buffer.append(repeating: 0, count: byteCount)
+        // SAFETY: so many bytes are there as long as the program runs.
+        unsafe buffer.append(RawSpan(_unsafeStart: baseline_contents(0), byteCount: byteCount))
         return buffer
     }
 

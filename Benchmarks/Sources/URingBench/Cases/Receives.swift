@@ -60,12 +60,7 @@ extension Case {
     }
 
     private static func expect(_ message: consuming BufferLease, number: Int) throws {
-        let bytes = message.bytes
-        // SAFETY: the words are in bounds, which is checked, any bytes are a number, and buffers begin at multiples of eight.
-        let isExpected =
-            unsafe bytes.byteCount == byteCount && bytes.unsafeLoad(as: Int.self) == number
-            && bytes.unsafeLoad(fromByteOffset: byteCount - 8, as: Int.self) == number
-        if !isExpected { throw Failure("A message has the wrong bytes.") }
+        if !hasContents(message.bytes, of: UInt(number), byteCount: byteCount) { throw Failure("A message has the wrong bytes.") }
     }
 
     /// Measures a function that sends so many messages and receives them.
