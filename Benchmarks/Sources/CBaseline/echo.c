@@ -35,6 +35,7 @@ static int send_request(connection *connection, uint64_t number) {
     return send(connection->socket, connection->request, baseline_request, MSG_NOSIGNAL) == baseline_request ? 0 : -1;
 }
 
+// Each connection makes the same number of requests, but for the first ones, which make one more if that does not come out even.
 static int make_requests(unsigned short port, unsigned count, long requests) {
     connection *connections = calloc(count, sizeof *connections);
     int epoll = epoll_create1(0);
@@ -48,23 +49,25 @@ static int make_requests(unsigned short port, unsigned count, long requests) {
         struct epoll_event event = {.events = EPOLLIN, .data.u32 = i};
         if (epoll_ctl(epoll, EPOLL_CTL_ADD, socket_, &event) < 0) return -1;
     }
-    for (unsigned i = 0; i < count; i++) {
+    unsigned left = requests < count ? (unsigned)requests : count;
+    for (unsigned i = 0; i < left; i++) {
         if (send_request(&connections[i], i) < 0) return -1;
     }
-    for (unsigned left = count; left > 0;) {
+    while (left > 0) {
         struct epoll_event events[most_events];
         int ready = epoll_wait(epoll, events, most_events, -1);
         if (ready < 0 && errno != EINTR) return -1;
         for (int index = 0; index < ready; index++) {
-            connection *connection = &connections[events[index].data.u32];
+            unsigned number = events[index].data.u32;
+            connection *connection = &connections[number];
             ssize_t byte_count = recv(
                 connection->socket, (char *)connection->answer + connection->received, baseline_request - connection->received, 0);
             if (byte_count <= 0) return -1;
             connection->received += (unsigned)byte_count;
             if (connection->received < baseline_request) continue;
             if (memcmp(connection->answer, connection->request, baseline_request) != 0) return -1;
-            if (++connection->done < requests) {
-                if (send_request(connection, events[index].data.u32) < 0) return -1;
+            if (++connection->done < requests / count + (number < requests % count)) {
+                if (send_request(connection, number) < 0) return -1;
             } else {
                 epoll_ctl(epoll, EPOLL_CTL_DEL, connection->socket, NULL);
                 left--;
@@ -113,6 +116,7 @@ static void prepare_receive(struct io_uring *ring, const int *sockets, unsigned 
 static int serve(
     struct io_uring *ring, struct io_uring_buf_ring *pool, char *memory, int mask, const int *sockets, unsigned connections, long requests) {
     for (unsigned connection = 0; connection < connections; connection++) prepare_receive(ring, sockets, connection);
+    long received = 0;
     for (long sent = 0; sent < requests;) {
         int status = enter(ring, 1);
         if (status < 0) return status;
@@ -123,8 +127,12 @@ static int serve(
             seen++;
             if (cqe->user_data & receive_bit) {
                 unsigned connection = (unsigned)(cqe->user_data & ~receive_bit);
-                // The client may be done with this connection.
-                if (cqe->res == 0) continue;
+                if (cqe->res == 0) {
+                    // The client goes when it has all answers, or at the first one that is wrong.
+                    if (received < requests) return -EILSEQ;
+                    continue;
+                }
+                received++;
                 if ((cqe->flags & IORING_CQE_F_BUFFER) == 0) return -EILSEQ;
                 unsigned id = cqe->flags >> IORING_CQE_BUFFER_SHIFT;
                 struct io_uring_sqe *sqe = io_uring_get_sqe(ring);
@@ -190,7 +198,8 @@ int baseline_echo_epoll(const int *sockets, unsigned connections, long requests)
             int socket_ = events[index].data.fd;
             ssize_t byte_count = recv(socket_, bytes, sizeof bytes, 0);
             if (byte_count == 0) {
-                epoll_ctl(epoll, EPOLL_CTL_DEL, socket_, NULL);
+                // The client goes when it has all answers, or at the first one that is wrong.
+                status = sent < requests ? -EILSEQ : 0;
                 continue;
             }
             if (byte_count < 0 || send(socket_, bytes, (size_t)byte_count, MSG_NOSIGNAL) != byte_count) status = -errno;

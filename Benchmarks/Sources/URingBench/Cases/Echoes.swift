@@ -49,6 +49,7 @@ extension Case {
             for connection in 0..<connectionCount {
                 try ring.prepare(ReceiveMultishot(sockets[connection], into: pool), tag: .receive(connection))
             }
+            var received = 0
             var sent = 0
             while sent < requests {
                 try ring.submit(waitingFor: 1)
@@ -59,12 +60,17 @@ extension Case {
                         case .more(let result):
                             let lease = try result.get()
                             let count = lease.count
+                            received += 1
                             try ring.prepare(Send(sockets[connection], from: lease, flags: .waitAll), tag: .send(byteCount: count))
                         case .finished(let completed):
                             let lease = try completed.result.get()
-                            // The client may be done with this connection.
-                            if lease.isEmpty { break }
+                            if lease.isEmpty {
+                                // The client goes when it has all answers, or at the first one that is wrong.
+                                if received < requests { throw Failure("The client has gone.") }
+                                break
+                            }
                             let count = lease.count
+                            received += 1
                             try ring.prepare(Send(sockets[connection], from: lease, flags: .waitAll), tag: .send(byteCount: count))
                             try ring.prepare(completed.operation, tag: .receive(connection))
                         }
@@ -78,14 +84,13 @@ extension Case {
         }
     }
 
-    /// Measures a function that answers so many requests, of which each of the connections makes the same number.
+    /// Measures a function that answers so many requests, of which each of the connections makes the same number, or one more than others.
     private static func measure(
         connectionCount: Int, operations: Int, _ body: (_ sockets: UnsafePointer<Int32>, _ requests: Int) throws -> Void
     ) throws -> Sample {
         let listener = try Descriptor.listening(at: .ipv4Loopback(port: 0))
         guard let port = try listener.localAddress().port else { throw Failure("The listener has no port.") }
-        let requestsEach = max(1, operations / connectionCount)
-        let client = baseline_echo_start_client(port, UInt32(connectionCount), requestsEach)
+        let client = baseline_echo_start_client(port, UInt32(connectionCount), operations)
         try check(client, "fork")
         var sockets = [Int32](repeating: -1, count: connectionCount)
         defer { for socket in sockets where socket >= 0 { try? FileDescriptor(rawValue: socket).close() } }
@@ -93,11 +98,10 @@ extension Case {
         try check(unsafe baseline_accept_all(listener.unowned.fileDescriptor.rawValue, &sockets, UInt32(connectionCount)), "accept")
         try check(baseline_pin(0), "sched_setaffinity")
         defer { _ = baseline_unpin() }
-        let requests = requestsEach * connectionCount
         let stopwatch = Stopwatch()
         // SAFETY: the array is there for the call.
-        try unsafe body(&sockets, requests)
-        let sample = stopwatch.sample(operations: requests)
+        try unsafe body(&sockets, operations)
+        let sample = stopwatch.sample(operations: operations)
         try check(baseline_echo_end_client(client), "client")
         return sample
     }
