@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import ArgumentParser
+import Support
 
 /// A piece of work that several engines do.
 ///
@@ -29,7 +30,8 @@ struct Case: Sendable {
 
     /// Everything that can be measured.
     static let all =
-        nops + [read, readFixed, write, accept, receiveRing] + echoes + pipes + messages + [linkedTimeout] + zeroCopies + [teardown]
+        nops + [read, readFixed, write, accept, receiveRing] + echoes + pipes + messages + [linkedTimeout]
+        + zeroCopies + [teardown]
 }
 
 extension Case {
@@ -39,6 +41,23 @@ extension Case {
             throw ValidationError("There is no case '\(name)'; the cases are \(Case.all.map(\.name).joined(separator: ", ")).")
         }
         self = found
+    }
+
+    /// Finds engines by their names, separated by commas; those that only other cases have are left out, which is said.
+    func engines(named names: String) throws -> [Engine] {
+        let wanted = names.split(separator: ",").map(String.init)
+        let known = Set(Case.all.flatMap { $0.engines.map(\.name) })
+        let unknown = wanted.filter { !known.contains($0) }
+        guard unknown.isEmpty else {
+            throw ValidationError(
+                "No case has an engine named \(unknown.joined(separator: ", ")); the engines are \(known.sorted().joined(separator: ", "))."
+            )
+        }
+        let chosen = engines.filter { wanted.contains($0.name) }
+        if chosen.isEmpty { _ = try engine(named: names) }
+        let missing = wanted.filter { name in !chosen.contains { $0.name == name } }
+        if !missing.isEmpty { complain("uring-bench: '\(name)' has no engine \(missing.joined(separator: ", ")); it is left out.\n") }
+        return chosen
     }
 
     /// Finds an engine by its name.

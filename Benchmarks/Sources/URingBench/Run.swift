@@ -15,7 +15,7 @@ struct Run: ParsableCommand {
     @Argument(help: "The case; see 'uring-bench list'.", transform: Case.init(named:))
     var benchmark: Case
 
-    @Option(help: ArgumentHelp("The engines to run, separated by commas; all by default.", valueName: "names"))
+    @Option(help: ArgumentHelp("The engines to run, separated by commas; those that the case lacks are left out.", valueName: "names"))
     var engines: String?
 
     @Option(help: ArgumentHelp("How often each engine runs.", valueName: "count"))
@@ -34,7 +34,7 @@ struct Run: ParsableCommand {
 
     func run() throws {
         complainAboutDebugBuild()
-        let chosen = try engines.map { try $0.split(separator: ",").map { try benchmark.engine(named: String($0)) } } ?? benchmark.engines
+        let chosen = try engines.map { try benchmark.engines(named: $0) } ?? benchmark.engines
         let measurement = try Measurement(of: chosen, rounds: rounds, operations: operations ?? benchmark.operations)
         say(json ? measurement.json(of: benchmark) : measurement.table(of: benchmark))
     }

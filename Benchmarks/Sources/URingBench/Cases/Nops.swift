@@ -10,14 +10,14 @@ extension Case {
     static let nops = [1, 16, 32, 64].map { batch in
         Case(
             name: "nop-\(batch)",
-            summary: "\(batch) at a time of an operation that does nothing",
+            summary: "\(batch) at a time of an operation that does nothing; IORing's carry no tags",
             operations: batch == 1 ? 400_000 : 2_000_000,
             countedOperations: 32_000...96_000,
             engines: [
                 Engine(name: "uring") { try nopsWithURing(batch: batch, operations: $0) },
                 Engine(name: "uring-again") { try nopsPreparedAgain(batch: batch, operations: $0) },
                 Engine(name: "c") { try nopsWithC(batch: batch, operations: $0) },
-                Engine(name: "ioring-untagged") { try ioring(batch: batch, operations: $0) },
+                Engine(name: "ioring") { try ioring(batch: batch, operations: $0) },
             ])
     }
 
