@@ -28,6 +28,7 @@ let package = Package(
                 "CBaseline",
                 .product(name: "URing", package: "swift-uring"),
                 .product(name: "Support", package: "uring-examples"),
+                .product(name: "Framing", package: "uring-examples"),
                 .product(name: "SystemPackage", package: "swift-system"),
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],

@@ -32,6 +32,7 @@ let package = Package(
         .library(name: "EventLoop", targets: ["EventLoop"]),
         // What the benchmarks use as well.
         .library(name: "Support", targets: ["Support", "CProcess"]),
+        .library(name: "Framing", targets: ["Framing"]),
     ],
     dependencies: [
         .package(name: "swift-uring", path: ".."),

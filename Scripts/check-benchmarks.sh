@@ -18,6 +18,7 @@ clang -O2 -Wall -Wextra -Werror -fsyntax-only -D_GNU_SOURCE -IBenchmarks/Sources
 printf 'module CBaseline {\n    umbrella header "%s"\n    export *\n}\n' "$PWD/Benchmarks/Sources/CBaseline/include/CBaseline.h" \
     >"$work/module.modulemap"
 maps=("$work/module.modulemap" "$bin/CURing.build/module.modulemap" "$bin/CProcess.build/module.modulemap"
+    "$bin/CFraming.build/module.modulemap" "$bin/CEpoll.build/module.modulemap"
     "$package/.build/checkouts/swift-system/Sources/CSystem/include/module.modulemap")
 flags=()
 for map in "${maps[@]}"; do flags+=(-Xcc "-fmodule-map-file=$map"); done

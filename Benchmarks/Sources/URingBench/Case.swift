@@ -17,6 +17,8 @@ struct Case: Sendable {
         let name: String
         /// The engine that this one is compared with.
         var baseline = Engine.baselineName
+        /// The engine that does the same without what the case is about; nil if there is none.
+        var bare: String?
         let run: @Sendable (_ operations: Int) throws -> Sample
     }
 
@@ -30,7 +32,7 @@ struct Case: Sendable {
 
     /// Everything that can be measured.
     static let all =
-        nops + [read, readFixed, write, accept, receiveRing] + echoes + pipes + messages + [linkedTimeout]
+        nops + [wait, read, readFixed, write, accept, receiveRing] + echoes + pipes + messages + [linkedTimeout, linkedTimeoutSend]
         + zeroCopies + [teardown]
 }
 

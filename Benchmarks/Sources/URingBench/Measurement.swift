@@ -32,6 +32,9 @@ struct Measurement {
         let lowestCPURatioToC: Double?
         /// How fast it is as a multiple of epoll; nil when epoll did not run.
         let ratioToEpoll: Spread?
+        /// How fast it is as a multiple of the bare engine, and how much processor time an operation takes; nil when there is none.
+        let ratioToBare: Spread?
+        let cpuRatioToBare: Spread?
         let note: String?
     }
 
@@ -65,6 +68,8 @@ struct Measurement {
                 cpuRatioToC: ratio(to: engine.baseline, \.cpuNanosecondsPerOperation),
                 lowestCPURatioToC: baseline.map { lowestCPU(samples[index]) / lowestCPU(samples[$0]) },
                 ratioToEpoll: ratio(to: "epoll", \.operationsPerSecond),
+                ratioToBare: engine.bare.flatMap { ratio(to: $0, \.operationsPerSecond) },
+                cpuRatioToBare: engine.bare.flatMap { ratio(to: $0, \.cpuNanosecondsPerOperation) },
                 note: samples[index].last?.note)
         }
     }

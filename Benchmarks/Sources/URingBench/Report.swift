@@ -3,7 +3,7 @@
 import Support
 
 extension Measurement {
-    /// The medians as one JSON object; ratios to a C that did not run are null.
+    /// The medians as one JSON object; ratios to an engine that did not run are null.
     func json(of benchmark: Case) -> String {
         let engines = rows.map { row in
             let fields = [
@@ -13,6 +13,8 @@ extension Measurement {
                 "\"ratioToC\": \(number(row.ratioToC, places: 4))",
                 "\"cpuRatioToC\": \(number(row.cpuRatioToC, places: 4))",
                 "\"ratioToEpoll\": \(number(row.ratioToEpoll, places: 4))",
+                "\"ratioToBare\": \(number(row.ratioToBare, places: 4))",
+                "\"cpuRatioToBare\": \(number(row.cpuRatioToBare, places: 4))",
             ]
             return "{\(fields.joined(separator: ", "))}"
         }
@@ -41,7 +43,9 @@ extension Measurement {
     /// The heading and the rows, without the columns in which there is nothing.
     private func lines(firstHeading: String) -> [[String]] {
         let headings = [
-            firstHeading, "operations/s", "CPU ns/operation", "speed to C", "CPU to C", "lowest CPU to C", "speed to epoll", "note",
+            firstHeading, "operations/s", "CPU ns/operation", "speed to C", "CPU to C", "lowest CPU to C", "speed to epoll",
+            "speed to bare",
+            "CPU to bare", "note",
         ]
         let cells = rows.map(\.cells)
         let used = headings.indices.filter { index in cells.contains { !$0[index].isEmpty } }
@@ -53,7 +57,8 @@ extension Measurement.Row {
     fileprivate var cells: [String] {
         [
             name, cell(operationsPerSecond, places: 0), cell(cpuNanosecondsPerOperation, places: 1), cell(ratioToC, places: 3),
-            cell(cpuRatioToC, places: 3), lowestCPURatioToC.map { decimal($0, places: 3) } ?? "", cell(ratioToEpoll, places: 3), note ?? "",
+            cell(cpuRatioToC, places: 3), lowestCPURatioToC.map { decimal($0, places: 3) } ?? "", cell(ratioToEpoll, places: 3),
+            cell(ratioToBare, places: 3), cell(cpuRatioToBare, places: 3), note ?? "",
         ]
     }
 }

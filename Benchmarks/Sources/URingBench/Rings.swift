@@ -40,10 +40,11 @@ struct BaselineRing: ~Copyable {
     private let pointer: OpaquePointer
 
     /// Makes a ring that is set up as the others are.
-    init(entries: Int) throws {
+    init(entries: Int, isEnabled: Bool = true) throws {
+        let flags: RingOptions.Flags = isEnabled ? ringOptions.flags : ringOptions.flags.union(.startsDisabled)
         var made: OpaquePointer?
         // SAFETY: the ring is written to a variable that is there until the call returns.
-        let status = unsafe baseline_ring_open(UInt32(entries), ringOptions.flags.rawValue, &made)
+        let status = unsafe baseline_ring_open(UInt32(entries), flags.rawValue, &made)
         try check(status, "io_uring_queue_init")
         guard let made = unsafe made else { throw Failure("io_uring_queue_init made nothing.") }
         unsafe pointer = made

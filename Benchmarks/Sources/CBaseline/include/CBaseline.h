@@ -182,6 +182,37 @@ int baseline_message_pipe(bool shares_processor, long count);
 /// Completes so many operations that do nothing, a batch with each system call, each with a timeout of a minute linked to it.
 int baseline_linked_timeout(baseline_ring *ring, unsigned batch, long count);
 
+/// What a wait is told besides how many completions it is for.
+typedef enum baseline_wait_style {
+    /// Nothing.
+    baseline_wait_plain,
+    /// After which time it ends: a minute.
+    baseline_wait_timeout,
+    /// The same, in a registered region. The ring must not be enabled yet.
+    baseline_wait_region,
+    /// Nothing, with a registered ring.
+    baseline_wait_registered,
+} baseline_wait_style;
+
+/// Submits operations that do nothing one by one, and waits for each in the same call.
+int baseline_wait(baseline_ring *ring, baseline_wait_style style, long count);
+
+/// How sends get their time.
+typedef enum baseline_send_time {
+    /// Not at all.
+    baseline_send_bare,
+    /// By a timeout of a minute that is linked to each.
+    baseline_send_linked,
+    /// By a wheel of timers, which one timeout of the kernel turns.
+    baseline_send_wheel,
+} baseline_send_time;
+
+/// Sends so many bytes one by one, each received and compared before the next.
+int baseline_send_bytes(baseline_ring *ring, int sender, int receiver, baseline_send_time time, long count);
+
+/// Receives a byte, which has to be the one of this number.
+int baseline_receive_byte(int receiver, long number);
+
 /// Makes a TCP connection over the loopback address whose sockets have so much room.
 int baseline_tcp_pair(int *sender, int *receiver, int byte_count);
 

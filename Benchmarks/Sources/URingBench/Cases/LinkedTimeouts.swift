@@ -13,8 +13,8 @@ extension Case {
         operations: 400_000,
         countedOperations: 6_400...19_200,
         engines: [
-            Engine(name: "uring") { try uring(operations: $0) },
-            Engine(name: "c") { operations in
+            Engine(name: "uring", bare: "uring-bare") { try uring(operations: $0) },
+            Engine(name: "c", bare: "c-bare") { operations in
                 let ring = try BaselineRing(entries: 2 * batch)
                 let stopwatch = Stopwatch()
                 // SAFETY: the ring is there until the function has returned.

@@ -245,7 +245,7 @@ private struct PipeSet {
 
 extension Buffer {
     /// The first byte, of a buffer that has one.
-    fileprivate var firstByte: UInt8 {
+    var firstByte: UInt8 {
         get { span[0] }
         set {
             var bytes = mutableSpan
