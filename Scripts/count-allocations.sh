@@ -3,7 +3,7 @@
 # Prints heap allocations, retains and releases per operation on the hot path, and fails unless all of them are zero.
 # Zero means a slope below one per 10,000 operations between two sizes, which leaves out start-up and teardown.
 # With `benchmarks` as its argument it prints those of every engine of the benchmarks instead, and never fails; further arguments are the
-# cases, all by default.
+# cases, all by default. Of the echoes it is the server that is counted: the client is another process.
 set -euo pipefail
 # A run that fails inside $(…) ends the script.
 shopt -s inherit_errexit
@@ -46,12 +46,12 @@ slopes() {
 if [ "${1:-}" = benchmarks ]; then
     shift
     bin=$(build Benchmarks)
-    printf '%-16s %-17s %12s %9s %9s   per operation\n' case engine allocations retains releases
+    printf '%-19s %-17s %12s %9s %9s   per operation\n' case engine allocations retains releases
     "$bin/uring-bench" list --countable "$@" >"$work/engines"
     while read -r case engine small large; do
         result=$(slopes "$small" "$large" uring-bench count "$case" --engine "$engine" --operations %)
         read -r allocations retains releases <<<"$result"
-        printf '%-16s %-17s %12.4f %9.4f %9.4f\n' "$case" "$engine" "$allocations" "$retains" "$releases"
+        printf '%-19s %-17s %12.4f %9.4f %9.4f\n' "$case" "$engine" "$allocations" "$retains" "$releases"
     done <"$work/engines"
     exit
 fi

@@ -26,7 +26,7 @@ struct Case: Sendable {
     let summary: String
     /// How many operations one run has, for about a fifth of a second.
     let operations: Int
-    /// Two sizes that are runs for counting instructions, both multiples of what is done at once; nil if other processes or threads take part.
+    /// Two sizes that are runs for counting instructions, both multiples of what is done at once; nil if threads wait for each other.
     var countedOperations: ClosedRange<Int>?
     let engines: [Engine]
 

@@ -18,7 +18,12 @@ struct List: ParsableCommand {
     func run() {
         if countable {
             for one in cases {
-                guard let sizes = one.countedOperations else { continue }
+                guard let sizes = one.countedOperations else {
+                    complain(
+                        "uring-bench: '\(one.name)' is left out: its threads wait for each other, and valgrind lets none run beside one that waits.\n"
+                    )
+                    continue
+                }
                 for engine in one.engines { say("\(one.name) \(engine.name) \(sizes.lowerBound) \(sizes.upperBound)\n") }
             }
             return
