@@ -2,10 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 # Prints the user instructions per operation on the hot path, beside those of the same loop in C, and fails above the limits.
 # With `benchmarks` as its argument it prints those of every engine of the benchmarks instead, which have no limits; further arguments
-# are the cases, all by default. The engines leave out then what all of them do alike and what would drown the rest: the comparison of the bytes
-# that they read or receive (`--unverified`).
-# Of the echoes it is the server that is counted, and not the client that it forks. The messages between threads are left out, which is said:
-# valgrind lets no thread run beside one that waits in the ring, so they would wait for ever.
+# are the cases, all by default. The engines leave out then what all of them do alike and what would drown the rest: the comparison of
+# the bytes that they read or receive (`--unverified`).
+# Of the echoes it is the server that is counted, and not the client that it forks. The messages between threads are left out, which is
+# said: valgrind lets no thread run beside one that waits in the ring, so they would wait for ever.
 # callgrind counts exactly and repeatably, and the slope between two sizes leaves out start-up and teardown.
 set -euo pipefail
 # A run that fails inside $(…) ends the script.
