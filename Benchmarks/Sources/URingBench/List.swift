@@ -20,7 +20,7 @@ struct List: ParsableCommand {
             for one in cases {
                 guard let sizes = one.countedOperations else {
                     complain(
-                        "uring-bench: '\(one.name)' is left out: its threads wait for each other, and valgrind lets none run beside one that waits.\n"
+                        "uring-bench: '\(one.name)' is left out: its threads wait for each other, and valgrind lets none run meanwhile.\n"
                     )
                     continue
                 }

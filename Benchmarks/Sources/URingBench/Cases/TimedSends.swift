@@ -7,7 +7,7 @@ import SystemPackage
 import URing
 
 extension Case {
-    /// What it costs that a send may only take so long: by a linked timeout each, or by a wheel of timers for all, as the example `server` has it.
+    /// What it costs that a send may only take so long: by a linked timeout each, or by a wheel of timers, as in `server`.
     ///
     /// Receiving the byte is part of the work.
     static let linkedTimeoutSend = Case(

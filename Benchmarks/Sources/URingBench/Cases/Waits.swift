@@ -10,7 +10,7 @@ extension Case {
     static let wait = Case(
         name: "wait",
         summary:
-            "An operation that does nothing, submitted and waited for in one call: plainly, for a minute, so registered, in a registered ring",
+            "An operation that does nothing and a wait for it: plain, of a minute, of a registered minute, in a registered ring",
         operations: 200_000,
         countedOperations: 6_400...19_200,
         engines: [
