@@ -9,7 +9,8 @@ public struct RingRestrictions: Sendable, Hashable {
     public var operations: Set<Opcode>
     /// What may be registered with the ring; the calls for anything else throw `EACCES`.
     ///
-    /// What the ring needs to release what it has is always allowed: unregistering, cancelling, and emptying slots of its file table.
+    /// What the ring needs to release what it has is always allowed, as far as the kernel knows it: unregistering, cancelling, and emptying
+    /// slots of its file table.
     public var registrations: Set<Registration>
     /// The flags that entries may have; an entry with another ends with `EACCES`.
     public var allowedFlags: EntryFlags
@@ -113,6 +114,8 @@ public struct RingRestrictions: Sendable, Hashable {
         public static let workerLimits = Registration(CURING_REGISTER_IOWQ_MAX_WORKERS)
 
         /// What a ring does to release what it has: without these it would not come to its end, and descriptors would stay open.
+        ///
+        /// No two have the same number, so the newest is the one with the largest.
         static let releases: [Registration] = [
             Registration(CURING_REGISTER_ENABLE_RINGS), Registration(CURING_REGISTER_SYNC_CANCEL),
             Registration(CURING_REGISTER_FILES_UPDATE2), Registration(CURING_UNREGISTER_FILES), Registration(CURING_UNREGISTER_BUFFERS),
@@ -121,10 +124,13 @@ public struct RingRestrictions: Sendable, Hashable {
         ]
     }
 
+    /// What is allowed without having been asked for.
+    var implied: [Registration] { Registration.releases }
+
     /// The kernel's form.
-    var elements: [curing_restriction] {
+    func elements(with implied: [Registration]) -> [curing_restriction] {
         var elements = operations.map { curing_restriction(CURING_RESTRICTION_SQE_OP, $0.rawValue) }
-        for registration in registrations.union(Registration.releases) {
+        for registration in registrations.union(implied) {
             elements.append(curing_restriction(CURING_RESTRICTION_REGISTER_OP, registration.rawValue))
         }
         elements.append(curing_restriction(CURING_RESTRICTION_SQE_FLAGS_ALLOWED, allowedFlags.rawValue))
@@ -153,12 +159,23 @@ extension Ring where Tag: BitwiseCopyable {
     ///
     /// The liburing function is `io_uring_register_restrictions`; see `io_uring_register_restrictions(3)`.
     public mutating func restrict(to restrictions: RingRestrictions) throws(Errno) {
-        var elements = restrictions.elements
-        let count = UInt32(elements.count)
-        let status = unsafe elements.withUnsafeMutableBytes { elements in
-            // SAFETY: the kernel reads so many elements before the call returns.
-            unsafe curing_register(core.descriptor, CURING_REGISTER_RESTRICTIONS, elements.baseAddress, count)
+        try restrict(to: restrictions, with: restrictions.implied)
+    }
+
+    /// Has the ring allow no more than this, and of what it needs besides as much as the kernel knows.
+    mutating func restrict(to restrictions: RingRestrictions, with implied: [RingRestrictions.Registration]) throws(Errno) {
+        // The kernel refuses all of it for a registration that it does not know, and knows all that are older than one that it does.
+        var known = implied.sorted { $0.rawValue < $1.rawValue }
+        while true {
+            var elements = restrictions.elements(with: known)
+            let count = UInt32(elements.count)
+            let status = unsafe elements.withUnsafeMutableBytes { elements in
+                // SAFETY: the kernel reads so many elements before the call returns.
+                unsafe curing_register(core.descriptor, CURING_REGISTER_RESTRICTIONS, elements.baseAddress, count)
+            }
+            if status >= 0 { return }
+            let errno = Errno(rawValue: -status)
+            guard errno == .invalidArgument, known.popLast() != nil else { throw errno }
         }
-        if status < 0 { throw Errno(rawValue: -status) }
     }
 }

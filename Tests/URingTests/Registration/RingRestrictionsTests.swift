@@ -109,6 +109,27 @@ import Testing
         expectReader(of: other.second, exists: false)
     }
 
+    /// A kernel of 5.10 does not know half of what releases; here it is a number that no kernel knows yet.
+    @Test func whatTheKernelDoesNotKnowIsLeftOut() throws {
+        let unknown = RingRestrictions.Registration(rawValue: 255)
+        var options = RingOptions.recommended
+        options.flags.insert(.startsDisabled)
+        var ring = try Ring<Int>(entries: 8, options: options)
+        let restrictions = RingRestrictions(operations: [.read], registrations: [.probe])
+        try ring.restrict(to: restrictions, with: [unknown] + restrictions.implied)
+        try ring.enable()
+        #expect(try ring.probe().supports(.read))
+        #expect(throws: Errno.permissionDenied) { _ = try ring.workerLimits() }
+        // What is known is still allowed: the ring can cancel.
+        let pair = try DescriptorPair.pipe()
+        let token = try ring.prepare(Read(pair.first, into: Buffer(byteCapacity: 1)), tag: 1)
+        try ring.submit()
+        let outcome = try ring.cancel(token)
+        #expect(outcome == .found)
+        var other = try Ring<Int>(entries: 8, options: options)
+        #expect(throws: Errno.invalidArgument) { try other.restrict(to: RingRestrictions(operations: [], registrations: [unknown])) }
+    }
+
     @Test func isRestrictedOnceAndBeforeItIsEnabled() throws {
         var ring = try Ring<Int>(entries: 8)
         #expect(throws: Errno(rawValue: 77)) { try ring.restrict(to: RingRestrictions(operations: [])) }
