@@ -108,7 +108,11 @@ struct SendQueueState: BitwiseCopyable {
         // The kernel takes all that it could send with a bundle, also what it then did not send. As no operation is in flight, the entries can
         // be written anew from where it is now.
         if unsafe block.pointee.head == nil { unsafe block.pointee.head = try? block.pointee.registration.head() }
-        var position = unsafe block.pointee.head ?? block.pointee.tail
+        guard var position = unsafe block.pointee.head else {
+            trap(
+                "A send queue has to ask the kernel where it is; have its ring's restrictions allow `bufferRings`.", file: #fileID,
+                line: #line)
+        }
         var start = unsafe block.pointee.sentByteCount
         for number in unsafe block.pointee.firstUnsent..<block.pointee.end {
             // SAFETY: the element stays in its place, unchanged, until the operation gives the owner back.

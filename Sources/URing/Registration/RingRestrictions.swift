@@ -90,7 +90,9 @@ public struct RingRestrictions: Sendable, Hashable {
         public static let buffersUpdate = Registration(CURING_REGISTER_BUFFERS_UPDATE)
         /// Cloning another ring's registered buffers.
         public static let clonedBuffers = Registration(CURING_REGISTER_CLONE_BUFFERS)
-        /// Pools of buffers, ``BufferRing``, and queues of them, ``SendQueue``.
+        /// Pools of buffers, ``BufferRing``, and queues of them, ``SendQueue``; with it ``bufferRingStatus``, which a queue needs.
+        ///
+        /// A queue that was made before the ring is restricted needs it as well, as soon as a send leaves something.
         public static let bufferRings = Registration(CURING_REGISTER_PBUF_RING)
         /// Asking how far the kernel is in a pool of buffers.
         public static let bufferRingStatus = Registration(CURING_REGISTER_PBUF_STATUS)
@@ -125,7 +127,11 @@ public struct RingRestrictions: Sendable, Hashable {
     }
 
     /// What is allowed without having been asked for.
-    var implied: [Registration] { Registration.releases }
+    ///
+    /// A ``SendQueue`` asks for the status of its entries, and that changes nothing.
+    var implied: [Registration] {
+        registrations.contains(.bufferRings) ? Registration.releases + [.bufferRingStatus] : Registration.releases
+    }
 
     /// The kernel's form.
     func elements(with implied: [Registration]) -> [curing_restriction] {

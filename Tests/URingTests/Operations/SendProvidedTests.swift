@@ -240,6 +240,21 @@ import Testing
     @Test(arguments: [false, true])
     func whatACancelledSendLeftIsSentWithTheNext(isBundle: Bool) throws {
         var ring = try Ring<Int>(entries: 8)
+        try sendInParts(isBundle: isBundle, with: &ring)
+    }
+
+    /// Its head is asked for, which changes nothing and so needs no permission of its own.
+    @Test func aRestrictedRingSendsWhatIsLeftInItsOrder() throws {
+        var options = RingOptions.recommended
+        options.flags.insert(.startsDisabled)
+        var ring = try Ring<Int>(entries: 8, options: options)
+        try ring.restrict(to: RingRestrictions(operations: [.send, .asyncCancel], registrations: [.bufferRings]))
+        try ring.enable()
+        try sendInParts(isBundle: false, with: &ring)
+    }
+
+    /// Sends much with sends that are cancelled in the middle, and looks at every byte.
+    private func sendInParts(isBundle: Bool, with ring: inout Ring<Int>) throws {
         let pair = try DescriptorPair.sockets()
         // Much more than fits into the socket.
         let made = try queue([300_000, 300_000, 1, 300_000], of: &ring)
@@ -325,6 +340,20 @@ import Testing
                 var other = try Ring<Int>(entries: 8)
                 let pair = try DescriptorPair.sockets()
                 try other.prepare(SendBundle(pair.first, from: try ring.makeSendQueue(of: Buffer.self, count: 2)), tag: 1)
+            })
+        expectSentence(
+            "A send queue has to ask the kernel where it is; have its ring's restrictions allow `bufferRings`.",
+            of: await #expect(processExitsWith: .failure, observing: [\.standardErrorContent]) {
+                var options = RingOptions.recommended
+                options.flags.insert(.startsDisabled)
+                var ring = try Ring<Int>(entries: 8, options: options)
+                var queue = try ring.makeSendQueue(of: Buffer.self, count: 2)
+                try ring.restrict(to: RingRestrictions(operations: [.send]))
+                try ring.enable()
+                let pair = try DescriptorPair.sockets()
+                queue.append(Buffer(copying: pattern(2_000_000)))
+                let left = try ring.run(SendProvided(pair.first, from: queue, flags: .doNotWait), tag: 1)
+                try ring.prepare(SendProvided(pair.first, from: left.operation.queue), tag: 1)
             })
         expectSentence(
             "The kernel sent more than it was given.",
