@@ -24,9 +24,21 @@ public struct Personality: ~Copyable {
     }
 }
 
-/// The number of credentials that are registered with a ring.
+/// The number of credentials that are registered with a ring, for operations on that ring.
 public struct PersonalityIdentifier: Sendable, Hashable {
     let rawValue: UInt16
+    /// The process-wide number of the ring: another has other credentials under the same number, or none.
+    let ringIdentity: UInt32
+
+    /// What an entry calls the credentials.
+    ///
+    /// - Precondition: They are registered with the ring of this identity.
+    func number(on ringIdentity: UInt32) -> UInt16 {
+        require(
+            self.ringIdentity == ringIdentity,
+            "These credentials are registered with another ring; prepare an operation with them on the ring that registered them.")
+        return rawValue
+    }
 }
 
 extension Ring where Tag: BitwiseCopyable {
@@ -39,6 +51,8 @@ extension Ring where Tag: BitwiseCopyable {
     /// The liburing function is `io_uring_register_personality`; see `io_uring_register_personality(3)`.
     public mutating func registerPersonality() throws(Errno) -> Personality {
         let number = try unsafe core.register(CURING_REGISTER_PERSONALITY, nil, count: 0)
-        return Personality(identifier: PersonalityIdentifier(rawValue: UInt16(truncatingIfNeeded: number)), anchor: core.anchor)
+        return Personality(
+            identifier: PersonalityIdentifier(rawValue: UInt16(truncatingIfNeeded: number), ringIdentity: core.table.identity),
+            anchor: core.anchor)
     }
 }

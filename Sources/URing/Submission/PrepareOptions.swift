@@ -18,6 +18,8 @@ public struct PrepareOptions: Sendable, Hashable {
     /// For operations of which it is known that they would block the thread that submits.
     public var isAsynchronous: Bool
     /// The registered credentials that the operation is carried out with, instead of those of the thread.
+    ///
+    /// They are of the ring that the operation is prepared on; with another's, preparing it traps.
     public var personality: PersonalityIdentifier?
 
     /// Describes how an operation is treated.
@@ -38,7 +40,7 @@ public struct PrepareOptions: Sendable, Hashable {
     public static var drain: PrepareOptions { PrepareOptions(drains: true) }
     /// Is carried out by a worker thread: `IOSQE_ASYNC`.
     public static var asynchronous: PrepareOptions { PrepareOptions(isAsynchronous: true) }
-    /// Is carried out with registered credentials.
+    /// Is carried out with credentials that are registered with the operation's ring.
     public static func personality(_ personality: borrowing Personality) -> PrepareOptions {
         PrepareOptions(personality: personality.identifier)
     }

@@ -49,7 +49,7 @@ extension RingCore {
     mutating func add(_ prepared: PreparedEntry, options: PrepareOptions) -> AnyToken {
         let userData = prepared.unlinkedUserData
         unsafe prepared.entry.pointee.user_data = userData
-        prepared.apply(options)
+        prepared.apply(options, ringIdentity: table.identity)
         submissions.tail &+= 1
         return AnyToken(userData: userData, ringIdentity: table.identity)
     }
@@ -73,7 +73,7 @@ extension RingCore {
         // SAFETY: the entries are behind the published tail, and the companion stays where it is as long as the ring.
         unsafe prepared.entry.pointee.user_data = userData
         unsafe prepared.entry.pointee.flags |= flag
-        prepared.apply(options)
+        prepared.apply(options, ringIdentity: table.identity)
         unsafe companion.pointee.leastResult = prepared.leastResult
         submissions.tail &+= 1
         if let timeout {
@@ -168,10 +168,10 @@ extension RingCore {
 }
 
 extension PreparedEntry {
-    fileprivate func apply(_ options: PrepareOptions) {
+    fileprivate func apply(_ options: PrepareOptions, ringIdentity: UInt32) {
         // SAFETY: the entry is behind the published tail.
         unsafe entry.pointee.flags |= options.entryFlags
-        if let personality = options.personality { unsafe entry.pointee.personality = personality.rawValue }
+        if let personality = options.personality { unsafe entry.pointee.personality = personality.number(on: ringIdentity) }
     }
 
     /// The smallest result with which the kernel goes on to the next member of a soft chain.

@@ -11,7 +11,8 @@ import Testing
 @Suite struct PrepareOptionsTests {
     @Test func theyAreInTheEntry() throws {
         var ring = try Ring<Int>(entries: 8)
-        let options = PrepareOptions(drains: true, isAsynchronous: true, personality: PersonalityIdentifier(rawValue: 7))
+        let personality = PersonalityIdentifier(rawValue: 7, ringIdentity: ring.core.table.identity)
+        let options = PrepareOptions(drains: true, isAsynchronous: true, personality: personality)
         try ring.prepare(Nop(), tag: 0, options: options)
         try ring.prepare(Nop(), tag: 1, options: .none)
         try ring.prepare(Nop(), tag: 2, timeout: .after(.seconds(1)), options: .asynchronous)
@@ -199,6 +200,30 @@ import Testing
         try ring.prepare(Nop(), tag: 0, options: options)
         let dropped = try ring.nextCompletionWaiting().entry.errno
         #expect(dropped == .invalidArgument)
+    }
+
+    /// The other ring has credentials under the same number.
+    @Test func anotherRingsPersonalityTraps() async {
+        let sentence =
+            "These credentials are registered with another ring; prepare an operation with them on the ring that registered them."
+        expectSentence(
+            sentence,
+            of: await #expect(processExitsWith: .failure, observing: [\.standardErrorContent]) {
+                var ring = try Ring<Int>(entries: 8)
+                var other = try Ring<Int>(entries: 8)
+                let personality = try ring.registerPersonality()
+                let others = try other.registerPersonality()
+                try other.prepare(Nop(), tag: 0, options: .personality(personality))
+                drop(others)
+            })
+        expectSentence(
+            sentence,
+            of: await #expect(processExitsWith: .failure, observing: [\.standardErrorContent]) {
+                var ring = try Ring<Int>(entries: 8)
+                var other = try Ring<Int>(entries: 8)
+                let personality = try ring.registerPersonality()
+                try other.link { chain in _ = try chain.prepare(Nop(), tag: 0, options: .personality(personality)) }
+            })
     }
 
     @Test func aPersonalityMayOutliveItsRing() throws {
