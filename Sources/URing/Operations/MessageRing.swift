@@ -55,12 +55,13 @@ public struct SendRingMessage: SingleShotOperation, ~Copyable {
 ///
 /// It arrives there as ``RingMessage/directDescriptor(_:value:)``, in a slot that the kernel chooses, and is closed if the receiver drops the
 /// completion or its ring ends before. This ring's slot still has the file, too, until the operation is dropped; after a failure nobody
-/// else has it. It fails with ``SystemPackage/Errno/ringGone`` if the ring has ended or is not enabled, `ENFILE` if its table is full, and
-/// `EINVAL` if it is this ring.
+/// else has it, but for `EOVERFLOW`: the kernel had no memory to keep the message for a full completion queue, and the file stays in the
+/// receiver's table, where nobody is told of it, until that table ends. It fails with ``SystemPackage/Errno/ringGone`` if the ring has ended or
+/// is not enabled, `ENFILE` if its table is full, and `EINVAL` if it is this ring.
 ///
 /// A ``Descriptor`` is handed over with ``RingHandle/send(_:value:)``.
 ///
-/// - Requires: Linux 6.0, `IORING_OP_MSG_RING` with `IORING_MSG_SEND_FD`.
+/// - Requires: Linux 6.3, `IORING_OP_MSG_RING` with `IORING_MSG_SEND_FD`.
 /// - Important: The kernel touches no memory.
 ///
 /// The liburing function is `io_uring_prep_msg_ring_fd_alloc`; see `io_uring_prep_msg_ring_fd_alloc(3)`.
@@ -88,7 +89,9 @@ public struct SendRingDescriptor: SingleShotOperation, ~Copyable {
 
     @inlinable public static var opcode: Opcode { .msgRing }
 
-    @inlinable public static var minimumKernel: KernelVersion { KernelVersion(6, 0) }
+    // Linux 6.0 has it, but tells the receiver slot 0 whichever the kernel chose: that was mended in 6.3 ("let target know allocated index"),
+    // and in late stable versions of 6.1 and 6.2.
+    @inlinable public static var minimumKernel: KernelVersion { KernelVersion(6, 3) }
 
     @inlinable @inline(__always)
     @unsafe public mutating func encode(into entry: borrowing SubmissionEntry, kernelData: UnsafeMutablePointer<NoKernelData>) {
