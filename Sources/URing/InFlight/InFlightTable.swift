@@ -31,6 +31,8 @@ struct InFlightTable: BitwiseCopyable {
         var outstandingNotifications: Int
         /// The process-wide number of the ring, which its tokens carry.
         @usableFromInline let identity: UInt32
+        /// Whether the kernel refuses what closes on this ring, and so closes nothing.
+        @usableFromInline var refusesClosing = false
         /// Where every slot's generation starts.
         @usableFromInline let firstGeneration: UInt32
         @usableFromInline var isOrphaned: Bool

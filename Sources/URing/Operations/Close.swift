@@ -16,7 +16,12 @@ public enum CloseOutcome: Sendable, Hashable {
 ///
 /// The result says whether it was closed or, because other operations hold it, is going to be; those are not ended by this. An error
 /// such as `EIO` or `ENOSPC` speaks of data that could not be written: the descriptor is closed all the same. If the operation is
-/// cancelled, dropping it closes the descriptor.
+/// cancelled, dropping it closes the descriptor; so it does on a ring that cannot close: with ``RingOptions/Flags/ioPolling`` (`EINVAL`), or
+/// restricted without ``Opcode/close`` when the operation was prepared (`EACCES`).
+///
+/// The kernel refuses two more kinds of entries, with errors that may also be the file's own: one without flags that ``RingRestrictions``
+/// require or with flags that they do not allow (`EACCES`), and one with a ``Personality`` that was dropped (`EINVAL`). The descriptor
+/// is taken for closed then and stays open, because closing its number again might close another file.
 ///
 /// - Requires: Linux 5.6, `IORING_OP_CLOSE`; of a direct descriptor Linux 5.15.
 /// - Important: The kernel touches no memory.
@@ -28,12 +33,15 @@ public struct Close<File: OwnedFile & ~Copyable>: SingleShotOperation, ~Copyable
     public var descriptor: File
     /// Whether other operations held the descriptor when this one was prepared.
     @usableFromInline var isDeferred: Bool
+    /// Whether this one was prepared on a ring that cannot close.
+    @usableFromInline var isRefused: Bool
 
     /// Makes an operation that closes a descriptor.
     @inlinable @inline(__always)
     public init(_ descriptor: consuming File) {
         self.descriptor = descriptor
         isDeferred = false
+        isRefused = false
     }
 
     @inlinable public static var opcode: Opcode { .close }
@@ -44,6 +52,7 @@ public struct Close<File: OwnedFile & ~Copyable>: SingleShotOperation, ~Copyable
     @unsafe public mutating func encode(into entry: borrowing SubmissionEntry, kernelData: UnsafeMutablePointer<NoKernelData>) {
         // Only a hold can give another, and this operation owns the descriptor: with no hold now there will be none until it is done.
         isDeferred = descriptor.isHeld
+        isRefused = entry.refusesClosing
         if isDeferred {
             entry.opcode = .nop
             entry.fileDescriptor = -1
@@ -58,7 +67,8 @@ public struct Close<File: OwnedFile & ~Copyable>: SingleShotOperation, ~Copyable
     {
         if isDeferred { return completion.result < 0 ? .failure(Errno(rawValue: 0 &- completion.result)) : .success(.deferred) }
         // The kernel takes the number out of the table before it reports what flushing the file came to. Only a cancelled
-        // operation, and one on a number that it does not close (a ring's), leaves the number with its owner. A slot is not flushed.
+        // operation, one that it refused, and one on a number that it does not close (a ring's), leaves the number with its owner. A slot is
+        // not flushed. That it was refused the error alone does not say: a file system may give the same one.
         switch completion.errno {
         case nil:
             unsafe descriptor.noteClosed()
@@ -68,8 +78,25 @@ public struct Close<File: OwnedFile & ~Copyable>: SingleShotOperation, ~Copyable
         case .badFileDescriptor?:
             return .failure(.badFileDescriptor)
         case let errno?:
-            if !File.isDirect { unsafe descriptor.noteClosed() }
+            if !File.isDirect && !isRefused { unsafe descriptor.noteClosed() }
             return .failure(errno)
         }
+    }
+}
+
+extension SubmissionEntry {
+    /// Whether the kernel refuses entries that close on this ring.
+    @inlinable
+    var refusesClosing: Bool {
+        // SAFETY: the table lives as long as its ring, which has the entry.
+        @inline(__always) get { unsafe table?.state.pointee.refusesClosing ?? false }
+    }
+}
+
+extension InFlightTable {
+    /// Notes that the kernel refuses entries that close.
+    func refuseClosing() {
+        // SAFETY: the table lives as long as its ring, which calls this.
+        unsafe state.pointee.refusesClosing = true
     }
 }

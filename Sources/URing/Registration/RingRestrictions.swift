@@ -126,6 +126,11 @@ public struct RingRestrictions: Sendable, Hashable {
         ]
     }
 
+    /// Whether an entry may close: it never has a file that is a slot, a buffer of a pool, or no completion.
+    var allowClosing: Bool {
+        operations.contains(.close) && requiredFlags.isDisjoint(with: [.directDescriptor, .providedBuffer, .skipsSuccess])
+    }
+
     /// What is allowed without having been asked for.
     ///
     /// A ``SendQueue`` asks for the status of its entries, and that changes nothing.
@@ -179,7 +184,10 @@ extension Ring where Tag: BitwiseCopyable {
                 // SAFETY: the kernel reads so many elements before the call returns.
                 unsafe curing_register(core.descriptor, CURING_REGISTER_RESTRICTIONS, elements.baseAddress, count)
             }
-            if status >= 0 { return }
+            if status >= 0 {
+                if !restrictions.allowClosing { core.table.refuseClosing() }
+                return
+            }
             let errno = Errno(rawValue: -status)
             guard errno == .invalidArgument, known.popLast() != nil else { throw errno }
         }

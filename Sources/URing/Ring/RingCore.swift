@@ -88,6 +88,8 @@ struct RingCore: ~Copyable {
         submissions = unsafe SubmissionQueue(ring)
         completions = unsafe CompletionQueue(ring)
         self.table = table
+        // Closing is nothing that could be polled for.
+        if flags.contains(.ioPolling) { table.refuseClosing() }
         self.waitRegion = waitRegion
         isKeptOnFork = options.isKeptOnFork
         // Whether the ring was made disabled for its own sake is not told.

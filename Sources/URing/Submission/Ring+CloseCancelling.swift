@@ -10,7 +10,8 @@ extension Ring where Tag: BitwiseCopyable {
     /// connection notices nothing. So the cancellation comes first, hard-linked to the closing. What is cancelled completes by itself, with
     /// `ECANCELED`. Operations that hold the descriptor keep their promise that its number means this file: then the
     /// result is ``CloseOutcome/deferred``, and it is closed as soon as the completions of all of them, and of this, have been taken or
-    /// dropped.
+    /// dropped. On a ring that cannot close, dropping the operation that comes back closes the descriptor; ``Close`` says which
+    /// rings these are, and when it stays open.
     ///
     /// - Parameters:
     ///   - descriptor: The descriptor.

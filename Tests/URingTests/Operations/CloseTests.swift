@@ -94,6 +94,45 @@ import Testing
         _ = Glibc.close(number)
     }
 
+    /// The kernel refuses the entry there, and so closes nothing.
+    @Test func leavesTheDescriptorToTheDropOnARingThatCannotClose() throws {
+        func expectRefused(_ ring: inout Ring<Int>, _ errno: Errno) throws {
+            let pair = try DescriptorPair.pipe()
+            let readEnd = pair.first
+            let number = pair.second.number
+            let completed = try ring.run(Close(pair.second))
+            #expect(completed.entry.errno == errno)
+            #expect(completed.operation.descriptor.number == number)
+            expectWriter(of: readEnd, exists: true)
+            _ = consume completed
+            expectWriter(of: readEnd, exists: false)
+        }
+        var polling = try Ring<Int>(entries: 8, options: RingOptions(.ioPolling))
+        try expectRefused(&polling, .invalidArgument)
+        for restrictions in [
+            RingRestrictions(operations: [.nop]), RingRestrictions(operations: [.close], requiredFlags: .directDescriptor),
+        ] {
+            var options = RingOptions.recommended
+            options.flags.insert(.startsDisabled)
+            var restricted = try Ring<Int>(entries: 8, options: options)
+            try restricted.restrict(to: restrictions)
+            try restricted.enable()
+            try expectRefused(&restricted, .permissionDenied)
+        }
+    }
+
+    @Test func closesTheDescriptorOnARestrictedRingThatCanClose() throws {
+        var options = RingOptions.recommended
+        options.flags.insert(.startsDisabled)
+        var ring = try Ring<Int>(entries: 8, options: options)
+        try ring.restrict(to: RingRestrictions(operations: [.close]))
+        #expect(unsafe !ring.core.table.state.pointee.refusesClosing)
+        try ring.enable()
+        let pair = try DescriptorPair.pipe()
+        #expect(try ring.run(Close(pair.second)).result.get() == .closed)
+        expectWriter(of: pair.first, exists: false)
+    }
+
     @Test func closesTheDescriptorWhenItIsNeverSubmitted() throws {
         let pair = try DescriptorPair.pipe()
         let readEnd = pair.first

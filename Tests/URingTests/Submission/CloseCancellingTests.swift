@@ -32,6 +32,18 @@ import Testing
         try unsafe Descriptor(adopting: pair.second.unowned.fileDescriptor.duplicate())
     }
 
+    /// The kernel does neither of the two there.
+    @Test func aRingThatCannotCloseLeavesTheDescriptorToTheDrop() throws {
+        var ring = try Ring<Int>(entries: 8, options: RingOptions(.ioPolling))
+        let pipe = try DescriptorPair.pipe()
+        let token = try ring.close(cancelling: pipe.second, tag: 0)
+        let completed = try ring.nextCompletionWaiting().take(token)
+        #expect(completed.entry.errno == .invalidArgument || completed.entry.errno == .canceled)
+        expectWriter(of: pipe.first, exists: true)
+        _ = consume completed
+        expectWriter(of: pipe.first, exists: false)
+    }
+
     @Test func theEntriesAreACancellationHardLinkedToAClose() throws {
         var ring = try Ring<Int>(entries: 8)
         let pipe = try DescriptorPair.pipe()
