@@ -100,7 +100,7 @@ extension CompletionEntry {
     /// The new file that the result names, or the error.
     @inlinable @inline(__always)
     @unsafe func deliver<File: OwnedFile & ~Copyable>(to place: inout File.Place) -> Result<File, Errno> {
-        if let errno { return .failure(errno) }
+        if let errno { return .failure(isInterrupted ? .interrupted : errno) }
         return .success(unsafe File(delivered: result, to: &place))
     }
 }

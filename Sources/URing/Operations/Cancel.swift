@@ -64,6 +64,14 @@ public struct Cancel: SingleShotOperation, ~Copyable {
 }
 
 extension CompletionEntry {
+    /// Whether a cancel ended the wait of a worker thread, as far as the kernel says so with its own number for a call to be begun again.
+    ///
+    /// It lets that number out of splices and of opening files such as FIFOs (measured on 6.18); for reads and writes it turns it into `EINTR`.
+    @inlinable
+    var isInterrupted: Bool {
+        @inline(__always) get { result == CURING_ERESTARTSYS }
+    }
+
     /// What a cancel or an update says of its target.
     @inlinable
     var targetOutcome: Result<TargetOutcome, Errno> {

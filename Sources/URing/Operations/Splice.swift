@@ -168,11 +168,8 @@ extension SubmissionEntry {
 
 extension CompletionEntry {
     /// How many bytes went from file to file.
-    ///
-    /// The kernel lets its own number for a call to be begun again out of a wait that was cancelled (measured on 6.18); for reads and writes it
-    /// turns that into `EINTR`.
     @inlinable
     var splicedCount: Result<Int, Errno> {
-        @inline(__always) get { result == CURING_ERESTARTSYS ? .failure(.interrupted) : count }
+        @inline(__always) get { isInterrupted ? .failure(.interrupted) : count }
     }
 }
