@@ -32,7 +32,8 @@ extension Ring {
     /// Has the ring poll network devices before it waits, or not any more.
     ///
     /// - Parameter polling: How; nil ends it.
-    /// - Returns: How it was until now; nil if there was none.
+    /// - Returns: How it was until now; nil if there was none. When polling ends, the kernel does not tell how the queues were known: the
+    ///   tracking is then given as ``BusyPolling/Tracking/dynamic``, also after ``BusyPolling/Tracking/named``.
     /// - Throws: `EINVAL` if the ring polls its files (``RingOptions/Flags/ioPolling``), or before Linux 6.9.
     ///
     /// The liburing functions are `io_uring_register_napi` and `io_uring_unregister_napi`; see `io_uring_register_napi(3)`.
@@ -46,8 +47,9 @@ extension Ring {
         }
         // SAFETY: the kernel reads the structure, and writes the former settings to it, before the call returns.
         try unsafe core.register(polling == nil ? CURING_UNREGISTER_NAPI : CURING_REGISTER_NAPI, &settings, count: 1)
-        // Ending it does not tell how the queues were known.
-        if polling != nil && settings.op_param == CURING_NAPI_TRACKING_INACTIVE { return nil }
+        // Ending it does not tell how the queues were known, so without a time there was none.
+        let wasInactive = polling == nil ? settings.busy_poll_to == 0 : settings.op_param == CURING_NAPI_TRACKING_INACTIVE
+        if wasInactive { return nil }
         return BusyPolling(
             time: .microseconds(settings.busy_poll_to), isPreferred: settings.prefer_busy_poll != 0,
             tracking: settings.op_param == CURING_NAPI_TRACKING_STATIC ? .named : .dynamic)

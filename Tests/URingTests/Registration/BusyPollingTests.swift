@@ -22,6 +22,8 @@ import Testing
         #expect(throws: Errno.invalidArgument) { try ring.addPolledQueue(0) }
         let last = try ring.setBusyPolling(nil)
         #expect(last?.time == second.time)
+        let noneToEnd = try ring.setBusyPolling(nil)
+        #expect(noneToEnd == nil)
         let noneAgain = try ring.setBusyPolling(first)
         #expect(noneAgain == nil)
     }
