@@ -151,7 +151,8 @@ public struct PollMultishot: MultishotOperation, ~Copyable {
 
 /// Changes what a poll in flight waits for.
 ///
-/// The result says whether the poll was found. If it was and the file is ready for a new event already, the poll reports that at once.
+/// The result says whether the poll was found. If it was and the file is ready for a new event already, the poll reports that at once. Only
+/// the kernel's poll changes: the operation that comes back has the events it was prepared with, and asks for those when it is prepared again.
 ///
 /// - Requires: Linux 5.13, `IORING_OP_POLL_REMOVE` with `IORING_POLL_UPDATE_EVENTS`.
 /// - Important: The kernel touches no memory.

@@ -81,7 +81,8 @@ public struct KernelTime: BitwiseCopyable, Sendable {
 /// Waits for a time, or until so many other operations have completed.
 ///
 /// The result says which of the two it was. When the time is up, that ends every wait on the ring, however many completions it is for. A
-/// timeout is changed with a ``TimeoutUpdate`` and removed with a ``Cancel``: it then fails with `ECANCELED`.
+/// timeout is changed with a ``TimeoutUpdate``, which has the kernel forget the number of completions, and removed with a ``Cancel``: it then
+/// fails with `ECANCELED`.
 ///
 /// - Requires: Linux 5.4, `IORING_OP_TIMEOUT`; other clocks than ``TimeoutClock/monotonic`` Linux 5.15, ``keepsChain`` Linux 5.16.
 /// - Important: The kernel reads the time when it consumes the entry; it lies with the operation.

@@ -10,6 +10,9 @@ import SystemPackage
 /// there is one, and with ``MultishotEnding/completionQueueFull`` before: ``count`` says how many ticks are still to come, and preparing it
 /// again goes on with them. It is removed with a ``Cancel``, and the time is changed with a ``TimeoutUpdate``.
 ///
+/// An update has the kernel forget the count, and leaves ``interval`` as it was. Ticks then go on without end: ``count`` is nil from the one
+/// on that was to be the last.
+///
 /// - Requires: Linux 6.4, `IORING_OP_TIMEOUT` with `IORING_TIMEOUT_MULTISHOT`.
 /// - Important: The kernel reads the time when it consumes the entry; it lies with the operation.
 ///
@@ -58,7 +61,10 @@ public struct TimeoutMultishot: MultishotOperation, ~Copyable {
     @unsafe public mutating func complete(_ completion: CompletionEntry, kernelData: borrowing KernelTime) -> Result<TimeoutOutcome, Errno>
     {
         let outcome = completion.timeoutOutcome
-        if case .success = outcome, let count, count > 0 { self.count = count - 1 }
+        if case .success = outcome, let count, count > 0 {
+            // That it goes on after the last tick says that an update has had the kernel forget how many there are.
+            self.count = count == 1 && completion.flags.contains(.more) ? nil : count - 1
+        }
         return outcome
     }
 

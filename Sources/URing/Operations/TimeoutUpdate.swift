@@ -5,7 +5,11 @@ import SystemPackage
 
 /// Changes the time of a timeout in flight.
 ///
-/// The result says whether the timeout was found; one that has expired is not. The timeout stays on its clock.
+/// The result says whether the timeout was found; one that has expired is not. The timeout stays on its clock. Only the time in the kernel
+/// changes: the operation that comes back has the one it was prepared with, and goes by that when it is prepared again.
+///
+/// The kernel forgets what a timeout counts: an updated one ends after no number of completions, and ticks go on without end (measured
+/// on 6.18). To keep the count, cancel the timeout and prepare it again with the new time.
 ///
 /// - Requires: Linux 5.11, `IORING_OP_TIMEOUT_REMOVE` with `IORING_TIMEOUT_UPDATE`; for a linked timeout Linux 5.15.
 /// - Important: The kernel reads the time when it consumes the entry; it lies with the operation.
@@ -30,7 +34,7 @@ public struct TimeoutUpdate: SingleShotOperation, ~Copyable {
         self.isLinked = isLinked
     }
 
-    /// Makes an update that has a timeout expire some time from now.
+    /// Makes an update that has a timeout expire some time from now, and not after a number of completions any more.
     ///
     /// - Parameters:
     ///   - target: The timeout, which the same ring prepared.
@@ -40,7 +44,7 @@ public struct TimeoutUpdate: SingleShotOperation, ~Copyable {
         self.init(AnyToken(target), time, isAbsolute: false, isLinked: false)
     }
 
-    /// Makes an update that has a timeout expire at a time of its clock.
+    /// Makes an update that has a timeout expire at a time of its clock, and not after a number of completions any more.
     ///
     /// - Parameters:
     ///   - target: The timeout, which the same ring prepared.
@@ -50,7 +54,7 @@ public struct TimeoutUpdate: SingleShotOperation, ~Copyable {
         self.init(AnyToken(target), deadline, isAbsolute: true, isLinked: false)
     }
 
-    /// Makes an update of the time between ticks, the next of which comes that time from now.
+    /// Makes an update of the time between ticks, the next of which comes that time from now, and which go on until they are cancelled.
     ///
     /// - Parameters:
     ///   - target: The timeout, which the same ring prepared.

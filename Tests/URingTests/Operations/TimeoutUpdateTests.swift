@@ -120,6 +120,47 @@ import Testing
     }
 }
 
+/// What the kernel forgets when it changes a time.
+@Suite struct UpdatedTimeoutTests {
+    @Test func ticksGoOnWithoutEnd() throws {
+        var ring = try Ring<Int>(entries: 8)
+        let token = try ring.prepare(TimeoutMultishot(every: .seconds(3600), count: 2), tag: 0)
+        try ring.submit()
+        try ring.prepare(TimeoutUpdate(token, every: .milliseconds(1)), tag: 1)
+        let found = try ring.nextCompletionWaiting().take(TimeoutUpdate.self).result.get()
+        #expect(found == .found)
+        for _ in 0..<4 {
+            let outcome = try ring.nextCompletionWaiting().event(TimeoutMultishot.self).expectMore()
+            #expect(outcome == .expired)
+        }
+        try ring.prepare(Cancel(token), tag: 2)
+        var ended: Completed<TimeoutMultishot>?
+        while ended == nil {
+            let completion = try ring.nextCompletionWaiting()
+            if completion.tag == 2 { continue }
+            if case .finished(let completed) = completion.event(TimeoutMultishot.self) { ended = consume completed }
+        }
+        guard let completed = ended.take() else { throw NoCompletion() }
+        #expect(completed.ending == .cancelled)
+        #expect(completed.operation.count == nil)
+        #expect(completed.operation.interval == .seconds(3600))
+    }
+
+    @Test func noCompletionsEndATimeout() throws {
+        var ring = try Ring<Int>(entries: 8)
+        let token = try ring.prepare(Timeout(after: .seconds(3600), orCompletions: 2), tag: 0)
+        try ring.submit()
+        try ring.prepare(TimeoutUpdate(token, after: .seconds(7200)), tag: 1)
+        for tag in 2..<6 { try ring.prepare(Nop(), tag: tag) }
+        for expected in 1..<6 {
+            let tag = try ring.nextCompletionWaiting().tag
+            #expect(tag == expected)
+        }
+        try ring.expectNoCompletion()
+        #expect(ring.inFlightCount == 1)
+    }
+}
+
 @Suite struct TimeoutMultishotTests {
     @Test func encodesLikeLiburing() {
         unsafe expectEncoding(of: TimeoutMultishot(every: .milliseconds(1500))) { entry, _, time in
