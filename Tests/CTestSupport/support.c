@@ -309,3 +309,11 @@ int64_t test_unwritten_pages(int32_t file, uint64_t offset, uint64_t byte_count)
         return -errno;
     return (int64_t)(pages.dirty + pages.writing);
 }
+
+int32_t test_open_terminal(int32_t side) {
+    int locked = 0;
+    if (ioctl(side, TIOCSPTLCK, &locked) != 0)
+        return -errno;
+    int other = ioctl(side, TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC);
+    return other >= 0 ? other : -errno;
+}

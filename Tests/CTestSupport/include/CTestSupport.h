@@ -78,4 +78,7 @@ int32_t test_bind_thread(int32_t place);
 /// counts them; or a negative errno.
 int64_t test_unwritten_pages(int32_t file, uint64_t offset, uint64_t byte_count);
 
+/// Opens the terminal that belongs to an open `/dev/ptmx`. Returns the descriptor or a negative errno.
+int32_t test_open_terminal(int32_t side);
+
 #endif

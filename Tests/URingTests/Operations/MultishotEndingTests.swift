@@ -52,7 +52,8 @@ import Testing
         try fill(&ring)
         try write(7, to: pipe.second)
         let ended = try nextCompletion(of: &ring).event(ReadMultishot.self).expectFinished()
-        #expect(ended.ending == .completionQueueFull)
+        // Which the kernel does not tell from a worker that has read once.
+        #expect(ended.ending == .rearm)
         let lease = try ended.result.get()
         #expect(lease.copyBytes() == [7])
     }

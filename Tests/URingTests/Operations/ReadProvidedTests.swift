@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import CLiburingReference
+import CTestSupport
 import SystemPackage
 import Testing
 
@@ -96,6 +97,25 @@ import Testing
         let ended = try ring.nextCompletionWaiting().event(ReadMultishot.self).expectFinished()
         #expect(ended.ending == .failed(Errno(rawValue: 77)))
         try expectWhole(pool)
+    }
+
+    /// A terminal can only be read by waiting, so the worker keeps at it, and the kernel ends it with what it has read.
+    @Test(arguments: [RingKind.plain, .deferred]) func aWorkerEndsItWithItsFirstRead(kind: RingKind) throws {
+        try withRing(kind) { ring in
+            let pool = try ring.makeBufferRing(count: 4, byteCount: 16)
+            let keyboard = try Descriptor(opening: "/dev/ptmx", .readWrite)
+            let number = test_open_terminal(keyboard.number)
+            try #require(number >= 0)
+            // SAFETY: nobody else closes the number that was just made.
+            let terminal = unsafe Descriptor(adopting: FileDescriptor(rawValue: number))
+            try ring.prepare(ReadMultishot(terminal, into: pool), tag: 1, options: .asynchronous)
+            try ring.submit()
+            _ = try keyboard.unowned.fileDescriptor.writeAll([7, 10])
+            let ended = try ring.nextCompletionWaiting().event(ReadMultishot.self).expectFinished()
+            #expect(ended.ending == .rearm)
+            let lease = try ended.result.get()
+            #expect(lease.copyBytes() == [7, 10])
+        }
     }
 
     @Test func letsGoOfFileAndPoolWhenTheRingIsDropped() throws {
