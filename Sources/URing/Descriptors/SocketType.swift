@@ -86,7 +86,10 @@ public struct SocketFlags: OptionSet, Sendable, Hashable {
         self.rawValue = rawValue
     }
 
-    /// Operations that would wait fail with `EAGAIN`, also through io_uring.
+    /// Calls of the process that would wait fail with `EAGAIN`.
+    ///
+    /// A ring's operations wait all the same, except splices: ``SendFlags/doNotWait``, ``ReceiveFlags/doNotWait``, ``AcceptMode/doNotWait`` and
+    /// ``TransferFlags/noWait`` have them fail with `EAGAIN` instead.
     @inlinable public static var nonBlocking: SocketFlags { SocketFlags(rawValue: 0o4000) }
     /// The descriptor stays open in a program that the process executes, as a ``DirectDescriptor`` never does.
     @inlinable public static var inheritable: SocketFlags { SocketFlags(rawValue: 0o2000000) }

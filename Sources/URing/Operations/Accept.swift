@@ -43,7 +43,7 @@ public struct AcceptedConnection<File: OwnedFile & ~Copyable>: ~Copyable {
 /// Accepts one connection.
 ///
 /// The result is the connection's socket and the peer's address. Whether more connections wait is
-/// ``CompletionFlags/socketNotEmpty`` in the entry's flags (Linux 5.19). When a ring's file table has no free slot, the connection is
+/// ``CompletionFlags/socketNotEmpty`` in the entry's flags (Linux 6.10). When a ring's file table has no free slot, the connection is
 /// accepted and dropped, and the error is ``SystemPackage/Errno/fileTableFull``.
 ///
 /// - Requires: Linux 5.5, `IORING_OP_ACCEPT`; into a file table Linux 5.15, into any slot of it 5.19.
@@ -129,7 +129,7 @@ extension Accept where File == DirectDescriptor {
 /// Accepts connections until it is ended.
 ///
 /// Each result is one connection's socket; ask it for its ``Descriptor/peerAddress()``. Whether more connections wait is
-/// ``CompletionFlags/socketNotEmpty`` in the completion's flags. When it ends with ``MultishotEnding/completionQueueFull``, there is a
+/// ``CompletionFlags/socketNotEmpty`` in the completion's flags (Linux 6.10). When it ends with ``MultishotEnding/completionQueueFull``, there is a
 /// connection as well, and it can be prepared again; `ECONNABORTED`, `EMFILE` and their like are failures that end it too.
 ///
 /// When a ring's file table is full, the kernel accepts one more connection, drops it, and ends this with ``MultishotEnding/tableFull``:

@@ -25,7 +25,9 @@ public struct OpenFlags: OptionSet, Sendable, Hashable {
     @inlinable public static var truncate: OpenFlags { OpenFlags(rawValue: CURING_O_TRUNC) }
     /// Writes at the end of the file, whatever the offset.
     @inlinable public static var append: OpenFlags { OpenFlags(rawValue: CURING_O_APPEND) }
-    /// Does not wait, neither while opening nor later; io_uring then answers `EAGAIN` too.
+    /// Does not wait while opening, nor in later calls of the process.
+    ///
+    /// A ring's operations wait for such a file all the same, except splices: ``TransferFlags/noWait`` has them fail with `EAGAIN` instead.
     @inlinable public static var nonBlocking: OpenFlags { OpenFlags(rawValue: CURING_O_NONBLOCK) }
     /// Goes past the page cache, straight between the device and aligned memory.
     @inlinable public static var direct: OpenFlags { OpenFlags(rawValue: CURING_O_DIRECT) }

@@ -15,7 +15,9 @@ public struct PipeFlags: OptionSet, Sendable, Hashable {
         self.rawValue = rawValue
     }
 
-    /// Operations that would wait fail with `EAGAIN`, also through io_uring.
+    /// Calls of the process that would wait fail with `EAGAIN`.
+    ///
+    /// A ring's operations wait all the same, except splices: ``TransferFlags/noWait`` has them fail with `EAGAIN` instead.
     @inlinable public static var nonBlocking: PipeFlags { PipeFlags(rawValue: CURING_O_NONBLOCK) }
     /// Each write is read by itself, and what of it the reader has no room for is lost (`O_DIRECT`).
     @inlinable public static var packets: PipeFlags { PipeFlags(rawValue: CURING_O_DIRECT) }

@@ -39,7 +39,7 @@ public struct PollEvents: OptionSet, BitwiseCopyable, Sendable, Hashable {
     @inlinable public static var bandOutput: PollEvents { PollEvents(rawValue: 0x0200) }
     /// A message is there; Linux never says so.
     @inlinable public static var message: PollEvents { PollEvents(rawValue: 0x0400) }
-    /// The peer of a stream socket has shut down its writing half; always reported.
+    /// The peer of a stream socket has shut down its writing half; always reported by a ring's polls, and by ``EpollWait`` when asked for.
     @inlinable public static var readHangUp: PollEvents { PollEvents(rawValue: 0x2000) }
     /// Wakes one of several that wait for the same file instead of all; only to ask for, never reported.
     @inlinable public static var exclusive: PollEvents { PollEvents(rawValue: 0x1000_0000) }

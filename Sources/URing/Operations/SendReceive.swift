@@ -132,7 +132,7 @@ public struct Send<Memory: ByteSource & ~Copyable>: SingleShotOperation, ~Copyab
 ///
 /// The result is how many bytes were sent.
 ///
-/// - Requires: Linux 6.0, `IORING_OP_SEND` with an address; older kernels ignore the address, so use ``SendMessage`` there.
+/// - Requires: Linux 6.1, `IORING_OP_SEND` with an address; older kernels ignore the address, so use ``SendMessage`` there.
 /// - Important: The kernel reads the memory until the completion, and the address until it has consumed the entry. The operation takes a
 ///   box of its own beside its slot, which is reused.
 ///
@@ -177,7 +177,7 @@ public struct SendTo<Memory: ByteSource & ~Copyable>: SingleShotOperation, ~Copy
 
     @inlinable public static var opcode: Opcode { .send }
 
-    @inlinable public static var minimumKernel: KernelVersion { KernelVersion(6, 0) }
+    @inlinable public static var minimumKernel: KernelVersion { KernelVersion(6, 1) }
 
     @inlinable @inline(__always)
     @unsafe public mutating func encode(into entry: borrowing SubmissionEntry, kernelData: UnsafeMutablePointer<SocketAddress>) {

@@ -59,6 +59,9 @@ extension Ring {
     ///
     /// - Parameter identifier: The queue's number, which the socket option `SO_INCOMING_NAPI_ID` gives.
     /// - Throws: `EINVAL` if there is no such number or tracking is dynamic, `EEXIST` if the queue is polled already.
+    /// - Requires: Linux 6.13, `IO_URING_NAPI_STATIC_ADD_ID`; liburing has no function for it.
+    ///
+    /// See `io_uring_register_napi(3)`.
     public mutating func addPolledQueue(_ identifier: UInt32) throws(Errno) {
         try core.changePolledQueues(CURING_NAPI_STATIC_ADD_ID, identifier)
     }
@@ -66,6 +69,9 @@ extension Ring {
     /// Takes a queue out again.
     ///
     /// - Throws: `ENOENT` if it was not polled, `EINVAL` if tracking is dynamic.
+    /// - Requires: Linux 6.13, `IO_URING_NAPI_STATIC_DEL_ID`; liburing has no function for it.
+    ///
+    /// See `io_uring_register_napi(3)`.
     public mutating func removePolledQueue(_ identifier: UInt32) throws(Errno) {
         try core.changePolledQueues(CURING_NAPI_STATIC_DEL_ID, identifier)
     }

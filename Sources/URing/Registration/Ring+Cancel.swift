@@ -34,14 +34,14 @@ extension Ring where Tag: BitwiseCopyable {
 
     /// Cancels every operation in flight on a file now, through whichever descriptor they reach it.
     ///
-    /// Those that wait for an event have ended when this returns. One that a worker thread is carrying out is interrupted and not counted,
-    /// and completes when it has noticed. Nothing is submitted by it; what was prepared and not submitted, or waits for an
+    /// Those that wait for an event have ended when this returns. One that a worker thread is carrying out is interrupted, and completes when
+    /// it has noticed; one that waits for a free worker is cancelled. Neither is counted. Nothing is submitted by it; what was prepared and not submitted, or waits for an
     /// earlier member of its chain, is not found.
     ///
     /// - Parameters:
     ///   - file: The file.
     ///   - kind: The kind to cancel alone, if not all (Linux 6.6).
-    /// - Returns: How many were found.
+    /// - Returns: How many were found, at least.
     /// - Throws: `EBADF` if the descriptor is not open, `EEXIST` from another thread than the ring's.
     /// - Requires: Linux 6.0, `IORING_REGISTER_SYNC_CANCEL`.
     ///
@@ -55,7 +55,7 @@ extension Ring where Tag: BitwiseCopyable {
     /// Cancels every operation in flight on the ring now; see ``cancelAll(on:of:)``.
     ///
     /// - Parameter kind: The kind to cancel alone, if not all (Linux 6.6).
-    /// - Returns: How many were found.
+    /// - Returns: How many were found, at least.
     /// - Throws: `EEXIST` from another thread than the ring's.
     @discardableResult
     public mutating func cancelAll(of kind: Opcode? = nil) throws(Errno) -> Int {

@@ -19,14 +19,14 @@ public struct WorkerLimits: Sendable, Hashable {
 }
 
 extension Ring {
-    /// How many worker threads the kernel starts at most for this thread's operations, on each NUMA node.
+    /// How many worker threads the kernel starts at most for this thread's operations; up to Linux 6.3 on each NUMA node.
     ///
     /// The liburing function is `io_uring_register_iowq_max_workers`; see `io_uring_register_iowq_max_workers(3)`. Linux 5.15.
     public mutating func workerLimits() throws(Errno) -> WorkerLimits {
         try core.exchangeWorkerLimits(0, 0)
     }
 
-    /// Sets how many worker threads the kernel starts at most for this thread's operations, on each NUMA node.
+    /// Sets how many worker threads the kernel starts at most for this thread's operations; up to Linux 6.3 on each NUMA node.
     ///
     /// - Returns: The limits until now.
     /// - Precondition: Both limits are positive, and less than 2^31.

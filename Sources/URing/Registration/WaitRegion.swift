@@ -98,6 +98,7 @@ extension Ring {
     ///
     /// - Returns: The wait, for ``submit(waitingFor:wait:)``.
     /// - Throws: `ENOSPC` if the ring has no room for another.
+    /// - Requires: Linux 6.13, `IORING_REGISTER_MEM_REGION` with `IORING_MEM_REGION_REG_WAIT_ARG`.
     ///
     /// The liburing function is `io_uring_register_region`; see `io_uring_register_region(3)`.
     public mutating func registerWait(_ options: WaitOptions) throws(Errno) -> RegisteredWait {
@@ -120,6 +121,7 @@ extension Ring {
     /// - Returns: What was submitted, and what ended the wait.
     /// - Throws: What the kernel says of the submission as a whole.
     /// - Precondition: The wait was registered with this ring.
+    /// - Requires: Linux 6.13, `IORING_ENTER_EXT_ARG_REG`.
     ///
     /// The liburing function is `io_uring_submit_and_wait_reg`; see `io_uring_enter(2)`.
     @discardableResult
