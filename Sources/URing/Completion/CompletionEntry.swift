@@ -58,7 +58,7 @@ public struct CompletionFlags: OptionSet, BitwiseCopyable, Sendable, Hashable {
         self.rawValue = rawValue
     }
 
-    /// The upper 16 bits name a provided buffer.
+    /// The upper 16 bits name a provided buffer, or of an incremental pool what the ring noted of it.
     @inlinable public static var buffer: CompletionFlags { CompletionFlags(rawValue: CURING_CQE_F_BUFFER) }
     /// The operation has more completions to come; without it this is the last.
     @inlinable public static var more: CompletionFlags { CompletionFlags(rawValue: CURING_CQE_F_MORE) }

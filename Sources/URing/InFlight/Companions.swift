@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// What the ring keeps of an operation beside its slot, when it has a linked timeout or is a member of a chain.
+/// What the ring keeps of an operation beside its slot, when it has a linked timeout, is a member of a chain, or takes buffers of an
+/// incremental pool.
 struct Companion: BitwiseCopyable {
     /// The time of the linked timeout, which the kernel reads when it consumes the timeout's entry.
     var time = KernelTime()
+    /// The incremental pool that the operation takes buffers of, which it holds.
+    var incrementalPool: BufferRingState?
     /// The operation's last completion, while that of its timeout is waited for.
     var heldEntry: CompletionEntry?
     /// The slot of the next member of a soft chain, by its user data; 0 when there is none.

@@ -77,8 +77,8 @@ enum PayloadLayout {
 
     @inlinable @inline(__always)
     static func byteCount<Op: Operation & ~Copyable>(_: Op.Type) -> Int {
-        Op.routing == .direct
-            ? kernelDataOffset(Op.self) + MemoryLayout<Op.KernelData>.size : trackingOffset(Op.self) + MemoryLayout<Tracking>.size
+        Op.routing.isTracked
+            ? trackingOffset(Op.self) + MemoryLayout<Tracking>.size : kernelDataOffset(Op.self) + MemoryLayout<Op.KernelData>.size
     }
 
     @inlinable @inline(__always)

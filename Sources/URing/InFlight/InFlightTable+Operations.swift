@@ -163,7 +163,7 @@ extension Operation where Self: ~Copyable {
     static func destroy(in slot: Slot, of table: InFlightTable, payloadOffset: Int) {
         let capacity = SlotLayout.capacity(payloadOffset: payloadOffset)
         let payload = unsafe table.payload(Self.self, of: slot, offset: payloadOffset, capacity: capacity)
-        if routing != .direct { unsafe tracking(in: slot, of: table, payloadOffset: payloadOffset).pointee.withdraw(slot, from: table) }
+        if routing.isTracked { unsafe tracking(in: slot, of: table, payloadOffset: payloadOffset).pointee.withdraw(slot, from: table) }
         unsafe payload.assumingMemoryBound(to: Self.self).deinitialize(count: 1)
         if PayloadLayout.isBoxed(Self.self, capacity: capacity) {
             unsafe table.freeBox(payload, byteCount: PayloadLayout.byteCount(Self.self), alignment: table.boxAlignment(Self.self))

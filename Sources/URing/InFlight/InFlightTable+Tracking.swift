@@ -75,7 +75,7 @@ extension InFlightTable {
     func track(_ completion: SettledCompletion) -> SettledCompletion? {
         // SAFETY: the header's type is what `insert` put into the payload.
         let type = completion.slot.type
-        if type.routing == .direct { return completion }
+        if !type.routing.isTracked { return completion }
         if completion.entry.flags.contains(.more) {
             unsafe state.pointee.outstandingNotifications += 1
             if type.routing == .tracked { return completion }

@@ -19,7 +19,8 @@ enum UserData {
         case release = 3
         /// The timeout that is linked to the operation in a slot.
         case linkedTimeout = 4
-        /// An operation in the in-flight table that has a companion: it has a linked timeout, or is a member of a chain.
+        /// An operation in the in-flight table that has a companion: it has a linked timeout, is a member of a chain, or takes buffers of
+        /// an incremental pool.
         case linkedOperation = 5
         /// An entry that gives no completion when it succeeds.
         case unreported = 6

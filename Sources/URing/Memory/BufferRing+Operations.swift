@@ -3,7 +3,8 @@
 import CURing
 import SystemPackage
 
-// What the operations that take provided buffers have in common.
+// What the operations that take provided buffers have in common. All of them are routed as `pooled`, without which a ring would not look
+// for their pool.
 
 extension SubmissionEntry {
     /// Lets the kernel pick a buffer from a pool.
@@ -18,6 +19,8 @@ extension SubmissionEntry {
         buffers.state.takeReturned()
         flags |= CURING_SQE_BUFFER_SELECT
         bufferIndex = buffers.state.group
+        // SAFETY: the entry is the ring's, and its user data not written yet: in its place the ring finds the pool, see `write`.
+        unsafe pointer.pointee.user_data = buffers.state.incrementalNumber
     }
 }
 

@@ -29,6 +29,7 @@ public struct BufferRing: ~Copyable {
         case whole
         /// Completions fill a buffer one after the other until it is full, or fewer than `minimumLeft` bytes are left (Linux 6.12).
         ///
+        /// The completions may be taken in any order. No more than 65536 can be read and neither taken nor dropped; another one traps.
         /// With `minimumLeft` other than zero, a newer kernel is needed that knows it.
         case incremental(minimumLeft: Int = 0)
 
@@ -61,7 +62,7 @@ public struct BufferRing: ~Copyable {
     /// It becomes true when a lease is dropped, and at no other time.
     public var canRearm: Bool { state.availableCount > 0 }
 
-    /// How many of the buffers the kernel can fill, as far as completions have been taken.
+    /// How many of the buffers the kernel can fill, as far as completions have been taken; in incremental mode, as far as they were read.
     ///
     /// Asking takes in the buffers whose leases were dropped on other threads.
     public var availableCount: Int { state.availableCount }
@@ -70,6 +71,8 @@ public struct BufferRing: ~Copyable {
     public var leasedCount: Int { state.count - state.availableCount }
 
     /// How many leases there are; in incremental mode a buffer can have several, also while the kernel goes on with it.
+    ///
+    /// Those count as well, in incremental mode, that are in completions which were read and not yet taken.
     public var leaseCount: Int { state.leaseCount }
 
     /// How often an operation found no buffer, `ENOBUFS`.

@@ -49,6 +49,8 @@ struct BufferRingState: BitwiseCopyable {
         var leaseCount = 0
         /// How often an operation found no buffer.
         var exhaustionCount: UInt64 = 0
+        /// In incremental mode, what completions have that were read and not taken.
+        var records = BufferRecords()
 
         init(
             registration: BufferRingRegistration, shared: SharedBuffers, buffers: UnsafeMutablePointer<Buffer>, byteCount: Int,
@@ -65,6 +67,18 @@ struct BufferRingState: BitwiseCopyable {
     }
 
     private let block: UnsafeMutablePointer<Block>
+
+    /// The incremental pool whose number it is, which somebody has to hold; nil if it is none.
+    @usableFromInline
+    @unsafe init?(incrementalNumber: UInt64) {
+        guard let block = unsafe UnsafeMutablePointer<Block>(bitPattern: UInt(incrementalNumber)) else { return nil }
+        unsafe self.block = unsafe block
+    }
+
+    /// The pool as a number if it is incremental, else zero.
+    @usableFromInline var incrementalNumber: UInt64 {
+        unsafe block.pointee.mode.isIncremental ? UInt64(UInt(bitPattern: block)) : 0
+    }
 
     /// Allocates the memory, registers it, and gives the kernel all buffers.
     init(
@@ -128,6 +142,7 @@ struct BufferRingState: BitwiseCopyable {
         // shares of their own in what they use.
         unsafe block.pointee.shared.release()
         unsafe block.pointee.buffers.deallocate()
+        unsafe block.deinitialize(count: 1)
         unsafe block.deallocate()
     }
 
@@ -163,21 +178,53 @@ struct BufferRingState: BitwiseCopyable {
     /// Returns an empty lease when it names no buffer, as at the end of a stream.
     @usableFromInline
     func lease(_ completion: CompletionEntry) -> BufferLease {
-        guard let identifier = identifier(in: completion) else { return BufferLease() }
+        guard completion.flags.contains(.buffer) else { return BufferLease() }
+        if unsafe block.pointee.mode.isIncremental {
+            let record = removeRecord(of: completion)
+            require(record.leaseCount == 1, "The kernel filled more than a buffer.")
+            let identifier = Int(record.identifier)
+            // SAFETY: the record was made of bytes that lie in the buffer, and the lease that was counted for them is this one.
+            return unsafe BufferLease(
+                state: self,
+                LeasedBytes(identifier: identifier, start: memory(of: identifier) + Int(record.start), count: Int(record.byteCount)))
+        }
+        let identifier = identifier(in: completion)
         let byteCount = Int(max(completion.result, 0))
-        let start = unsafe Int(block.pointee.buffers[identifier].offset)
-        require(unsafe byteCount <= block.pointee.byteCount - start, "The kernel filled more than a buffer.")
+        require(unsafe byteCount <= block.pointee.byteCount, "The kernel filled more than a buffer.")
         retain(identifier)
-        finishUse(of: identifier, byteCount: byteCount, completion)
-        return unsafe BufferLease(
-            state: self,
-            LeasedBytes(identifier: identifier, start: memory(of: identifier) + start, count: byteCount))
+        finishUse(of: identifier)
+        return unsafe BufferLease(state: self, LeasedBytes(identifier: identifier, start: memory(of: identifier), count: byteCount))
     }
 
     /// Takes what a completion says that the kernel has put into one buffer or several, which follow each other in the ring of entries.
     @usableFromInline
     func bundle(_ completion: CompletionEntry) -> BufferBundle {
-        guard let first = identifier(in: completion) else { return BufferBundle() }
+        guard completion.flags.contains(.buffer) else { return BufferBundle() }
+        let record = unsafe block.pointee.mode.isIncremental ? removeRecord(of: completion) : use(completion)
+        return BufferBundle(
+            state: self, identifier: Int(record.identifier), start: Int(record.start), count: Int(record.leaseCount),
+            byteCount: Int(record.byteCount))
+    }
+
+    // MARK: Reading completions of an incremental pool
+
+    /// Counts what a completion has of the buffers when it is read from the queue: where its bytes lie follows from those before it.
+    ///
+    /// - Returns: The completion with the number of a record in the place of the buffer's, for ``lease(_:)`` or ``bundle(_:)``.
+    func record(_ completion: CompletionEntry) -> CompletionEntry {
+        guard completion.flags.contains(.buffer) else { return completion }
+        let number = unsafe block.pointee.records.add(use(completion))
+        let flags = completion.flags.rawValue & ~(UInt32.max << CURING_CQE_BUFFER_SHIFT) | UInt32(number) << CURING_CQE_BUFFER_SHIFT
+        return CompletionEntry(result: completion.result, flags: CompletionFlags(rawValue: flags))
+    }
+
+    private func removeRecord(of completion: CompletionEntry) -> BufferRecord {
+        unsafe block.pointee.records.remove(Int(completion.flags.rawValue >> CURING_CQE_BUFFER_SHIFT))
+    }
+
+    /// Counts leases for what a completion has of the buffers.
+    private func use(_ completion: CompletionEntry) -> BufferRecord {
+        let first = identifier(in: completion)
         let byteCount = Int(max(completion.result, 0))
         let start = unsafe Int(block.pointee.buffers[first].offset)
         var (identifier, remaining, leaseCount) = (first, byteCount, 1)
@@ -196,14 +243,18 @@ struct BufferRingState: BitwiseCopyable {
                 "The kernel filled more buffers than it had.")
             identifier = next
         }
-        finishUse(of: identifier, byteCount: remaining, completion)
-        return BufferBundle(state: self, identifier: first, start: start, count: leaseCount, byteCount: byteCount)
+        if unsafe block.pointee.mode.isIncremental && completion.flags.contains(.bufferMore) {
+            unsafe block.pointee.buffers[identifier].offset += UInt32(remaining)
+        } else {
+            finishUse(of: identifier)
+        }
+        return BufferRecord(
+            identifier: UInt16(first), leaseCount: UInt16(leaseCount), start: UInt32(start), byteCount: UInt32(byteCount))
     }
 
     /// The buffer that a completion names, which must be one of those that the kernel has.
     @inline(__always)
-    private func identifier(in completion: CompletionEntry) -> Int? {
-        guard completion.flags.contains(.buffer) else { return nil }
+    private func identifier(in completion: CompletionEntry) -> Int {
         let identifier = Int(completion.flags.rawValue >> CURING_CQE_BUFFER_SHIFT)
         require(
             unsafe identifier < block.pointee.registration.count && block.pointee.buffers[identifier].isWithKernel,
@@ -225,16 +276,6 @@ struct BufferRingState: BitwiseCopyable {
         unsafe block.pointee.buffers[identifier].leaseCount += 1
         unsafe block.pointee.leaseCount += 1
         unsafe block.pointee.memoryHolds += 1
-    }
-
-    /// The kernel has put bytes into the last, or only, buffer of a completion, and says whether it goes on with it.
-    @inline(__always)
-    private func finishUse(of identifier: Int, byteCount: Int, _ completion: CompletionEntry) {
-        if unsafe block.pointee.mode.isIncremental && completion.flags.contains(.bufferMore) {
-            unsafe block.pointee.buffers[identifier].offset += UInt32(byteCount)
-        } else {
-            finishUse(of: identifier)
-        }
     }
 
     /// The kernel is done with a buffer.

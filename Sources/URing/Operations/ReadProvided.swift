@@ -45,6 +45,8 @@ public struct ReadProvided: SingleShotOperation, ~Copyable {
 
     @inlinable public static var minimumKernel: KernelVersion { KernelVersion(5, 19) }
 
+    @inlinable public static var routing: CompletionRouting { .pooled }
+
     @inlinable @inline(__always)
     @unsafe public mutating func encode(into entry: borrowing SubmissionEntry, kernelData: UnsafeMutablePointer<NoKernelData>) {
         entry.opcode = .read
@@ -92,6 +94,8 @@ public struct ReadMultishot: MultishotOperation, ~Copyable {
     @inlinable public static var opcode: Opcode { .readMultishot }
 
     @inlinable public static var minimumKernel: KernelVersion { KernelVersion(6, 7) }
+
+    @inlinable public static var routing: CompletionRouting { .pooled }
 
     @inlinable @inline(__always)
     @unsafe public mutating func encode(into entry: borrowing SubmissionEntry, kernelData: UnsafeMutablePointer<NoKernelData>) {

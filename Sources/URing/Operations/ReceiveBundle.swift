@@ -38,6 +38,8 @@ public struct ReceiveBundle: SingleShotOperation, ~Copyable {
 
     @inlinable public static var minimumKernel: KernelVersion { KernelVersion(6, 10) }
 
+    @inlinable public static var routing: CompletionRouting { .pooled }
+
     @inlinable @inline(__always)
     @unsafe public mutating func encode(into entry: borrowing SubmissionEntry, kernelData: UnsafeMutablePointer<NoKernelData>) {
         entry.opcode = .receive
@@ -91,6 +93,8 @@ public struct ReceiveBundleMultishot: MultishotOperation, ~Copyable {
     @inlinable public static var opcode: Opcode { .receive }
 
     @inlinable public static var minimumKernel: KernelVersion { KernelVersion(6, 10) }
+
+    @inlinable public static var routing: CompletionRouting { .pooled }
 
     @inlinable @inline(__always)
     @unsafe public mutating func encode(into entry: borrowing SubmissionEntry, kernelData: UnsafeMutablePointer<NoKernelData>) {

@@ -75,6 +75,8 @@ public struct ReceiveMessageMultishot: MultishotOperation, ~Copyable {
 
     @inlinable public static var minimumKernel: KernelVersion { KernelVersion(6, 0) }
 
+    @inlinable public static var routing: CompletionRouting { .pooled }
+
     @inlinable @inline(__always)
     @unsafe public mutating func encode(into entry: borrowing SubmissionEntry, kernelData: UnsafeMutablePointer<MessageRoom>) {
         require(

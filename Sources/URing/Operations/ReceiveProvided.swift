@@ -47,6 +47,8 @@ public struct ReceiveProvided: SingleShotOperation, ~Copyable {
 
     @inlinable public static var minimumKernel: KernelVersion { KernelVersion(5, 19) }
 
+    @inlinable public static var routing: CompletionRouting { .pooled }
+
     @inlinable @inline(__always)
     @unsafe public mutating func encode(into entry: borrowing SubmissionEntry, kernelData: UnsafeMutablePointer<NoKernelData>) {
         require(
@@ -100,6 +102,8 @@ public struct ReceiveMultishot: MultishotOperation, ~Copyable {
     @inlinable public static var opcode: Opcode { .receive }
 
     @inlinable public static var minimumKernel: KernelVersion { KernelVersion(6, 0) }
+
+    @inlinable public static var routing: CompletionRouting { .pooled }
 
     @inlinable @inline(__always)
     @unsafe public mutating func encode(into entry: borrowing SubmissionEntry, kernelData: UnsafeMutablePointer<NoKernelData>) {

@@ -223,7 +223,7 @@ extension RingCore {
         _: Op.Type, in slot: Slot, payloadOffset: Int, tracking: Tracking = Tracking()
     ) -> Token<Op> {
         let prepared = write(Op.self, in: slot, payloadOffset: payloadOffset, tracking: tracking)
-        let userData = prepared.unlinkedUserData
+        let userData = unlinkedUserData(of: prepared)
         unsafe prepared.entry.pointee.user_data = userData
         submissions.tail &+= 1
         return Token(any: AnyToken(userData: userData, ringIdentity: table.identity))
@@ -244,10 +244,13 @@ extension RingCore {
         let kernelData = unsafe (payload + PayloadLayout.kernelDataOffset(Op.self)).assumingMemoryBound(to: Op.KernelData.self)
         unsafe payload.assumingMemoryBound(to: Op.self).pointee.encode(
             into: SubmissionEntry(entry, of: table), kernelData: kernelData)
-        if Op.routing != .direct {
+        if Op.routing.isTracked {
             unsafe (payload + PayloadLayout.trackingOffset(Op.self)).initializeMemory(as: Tracking.self, to: tracking)
         }
-        return unsafe PreparedEntry(entry: entry, userData: slot.header.pointee.userData, isTracked: Op.routing != .direct)
+        // SAFETY: where an operation on a pool is encoded, its pool is left, which it holds until its last completion.
+        let pool = unsafe Op.routing == .pooled ? BufferRingState(incrementalNumber: entry.pointee.user_data) : nil
+        return unsafe PreparedEntry(
+            entry: entry, userData: slot.header.pointee.userData, isTracked: Op.routing.isTracked, incrementalPool: pool)
     }
 
     /// Takes an entry with flags that most do not have from the queue: with more to come, larger than others, or a filler.

@@ -186,11 +186,13 @@ public struct RingLeftovers: Sendable, Hashable {
             completions.extraCount &+= 1
             return
         }
-        let entry = completion.entry.withoutNotes
+        let isLinked = UserData.kind(of: completion.userData) == .linkedOperation
+        // SAFETY: the user data says that the operation has a companion, and the slot that it is still in flight.
+        let entry = unsafe isLinked ? companions[userData].pointee.read(completion) : completion.entry.withoutNotes
         if entry.flags.contains(.more) {
             completions.extraCount &+= 1
             table.beginEvent(of: slot)
-        } else if UserData.kind(of: completion.userData) == .linkedOperation && companions.keep(entry, of: userData) {
+        } else if isLinked && companions.keep(entry, of: userData) {
             return
         }
         disposeUnlessKept(SettledCompletion(slot: slot, entry: entry))

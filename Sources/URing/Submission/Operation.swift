@@ -61,6 +61,16 @@ public enum CompletionRouting: Sendable, Hashable {
     case tracked
     /// As ``tracked``, and the caller gets the last completion only: the results of the others are made and released.
     case merged
+    /// As ``direct``, but if the operation takes buffers of an incremental pool, the ring finds out which bytes each has.
+    ///
+    /// An operation that is made of one of those on a ``BufferRing`` has their routing.
+    case pooled
+
+    /// Whether the ring keeps something about such an operation behind it.
+    @inlinable
+    var isTracked: Bool {
+        @inline(__always) get { self == .tracked || self == .merged }
+    }
 }
 
 /// An operation that may be a member of a ``Chain``, or have a ``LinkedTimeout``: a ``SingleShotOperation`` or a ``ZeroCopyOperation``.

@@ -13,18 +13,15 @@ struct PreparedEntry: BitwiseCopyable {
     /// The user data of the slot.
     @usableFromInline let userData: UInt64
     @usableFromInline let isTracked: Bool
+    /// The pool that the operation takes buffers of, if that is incremental.
+    @usableFromInline let incrementalPool: BufferRingState?
 
     @inlinable @inline(__always)
-    init(entry: UnsafeMutablePointer<curing_sqe>, userData: UInt64, isTracked: Bool) {
+    init(entry: UnsafeMutablePointer<curing_sqe>, userData: UInt64, isTracked: Bool, incrementalPool: BufferRingState?) {
         unsafe self.entry = unsafe entry
         self.userData = userData
         self.isTracked = isTracked
-    }
-
-    /// The user data of the entry, unless it is linked to others.
-    @inlinable @inline(__always)
-    var unlinkedUserData: UInt64 {
-        isTracked ? UserData.sameSlot(as: userData, kind: .trackedOperation) : userData
+        self.incrementalPool = incrementalPool
     }
 }
 
@@ -37,6 +34,20 @@ extension RingCore {
         write(Op.self, in: table.insert(operation, tag: tag), payloadOffset: SlotLayout.payloadOffset(Tag.self))
     }
 
+    /// The user data of an entry, unless it is linked to others.
+    @inlinable @inline(__always)
+    mutating func unlinkedUserData(of prepared: PreparedEntry) -> UInt64 {
+        if prepared.incrementalPool != nil { return makeCompanion(of: prepared) }
+        return prepared.isTracked ? UserData.sameSlot(as: prepared.userData, kind: .trackedOperation) : prepared.userData
+    }
+
+    /// Makes a companion, by which the ring finds the pool; gives the user data that goes with one.
+    @usableFromInline
+    mutating func makeCompanion(of prepared: PreparedEntry) -> UInt64 {
+        unsafe companions.make(for: prepared.userData).pointee.incrementalPool = prepared.incrementalPool
+        return UserData.sameSlot(as: prepared.userData, kind: .linkedOperation)
+    }
+
     /// Refuses options that the kernel would refuse.
     @usableFromInline
     func check(_ options: PrepareOptions) throws(Errno) {
@@ -47,7 +58,7 @@ extension RingCore {
     /// Makes an entry part of the queue.
     @usableFromInline
     mutating func add(_ prepared: PreparedEntry, options: PrepareOptions) -> AnyToken {
-        let userData = prepared.unlinkedUserData
+        let userData = unlinkedUserData(of: prepared)
         unsafe prepared.entry.pointee.user_data = userData
         prepared.apply(options, ringIdentity: table.identity)
         submissions.tail &+= 1
@@ -68,8 +79,8 @@ extension RingCore {
     mutating func addLinked(
         _ prepared: PreparedEntry, flag: UInt8, timeout: LinkedTimeout?, options: PrepareOptions, after predecessor: UInt64
     ) -> AnyToken {
-        let companion = unsafe companions.make(for: prepared.userData)
-        let userData = UserData.sameSlot(as: prepared.userData, kind: .linkedOperation)
+        let userData = makeCompanion(of: prepared)
+        let companion = unsafe companions[prepared.userData]
         // SAFETY: the entries are behind the published tail, and the companion stays where it is as long as the ring.
         unsafe prepared.entry.pointee.user_data = userData
         unsafe prepared.entry.pointee.flags |= flag

@@ -83,7 +83,7 @@ extension RingCore {
         guard let slot = slotOrStale(for: completion) else { return nil }
         // SAFETY: the user data says that the operation has a companion, and the slot that it is still in flight.
         let companion = unsafe companions[userData]
-        var entry = completion.entry.withoutNotes
+        var entry = unsafe companion.pointee.read(completion)
         if !entry.flags.contains(.notification) {
             if unsafe entry.result < companion.pointee.leastResult { cutOff(unsafe companion.pointee.successor) }
             if unsafe entry.errno == .canceled && companion.pointee.isCutOff { entry = entry.noting(.cancelledByLink) }
@@ -117,6 +117,14 @@ extension RingCore {
     private func cutOff(_ successor: UInt64) {
         guard successor != 0, table.slot(for: successor) != nil else { return }
         unsafe companions[successor].pointee.isCutOff = true
+    }
+}
+
+extension Companion {
+    /// What the kernel says of the operation, in the order of the queue: in that an incremental pool has to see its completions.
+    func read(_ completion: QueuedCompletion) -> CompletionEntry {
+        let entry = completion.entry.withoutNotes
+        return incrementalPool?.record(entry) ?? entry
     }
 }
 

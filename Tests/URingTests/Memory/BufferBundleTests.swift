@@ -65,20 +65,22 @@ import Testing
         var generator = SeededGenerator(seed: 3)
         var model = Model(mode: mode)
         var kept: [Kept] = []
-        var memory: Int?
+        var read: [(entry: CompletionEntry, places: [Place])] = []
+        let memory = unsafe Int(pool.state.registration.entries[0].addr)
         for _ in 0..<20_000 {
             if model.room > 0, Bool.random(using: &generator) {
-                let count = Int.random(in: 1...min(model.room, 100), using: &generator)
-                let (entry, places) = model.receive(count)
+                let (entry, places) = model.receive(Int.random(in: 1...min(model.room, 100), using: &generator))
+                read.append((mode.isIncremental ? pool.state.record(entry) : entry, places))
+            }
+            // What was read of an incremental pool is taken at any time and in any order.
+            if !read.isEmpty, !mode.isIncremental || Bool.random(using: &generator) {
+                let (entry, places) = read.remove(at: Int.random(in: 0..<read.count, using: &generator))
                 let taken = Int.random(in: 0...places.count, using: &generator)
                 var bundle = pool.state.bundle(entry)
-                #expect(bundle.count == places.count && bundle.byteCount == count)
+                #expect(bundle.count == places.count && bundle.byteCount == Int(entry.result))
                 for place in places[..<taken] {
                     guard let lease = bundle.next() else { throw NoCompletion() }
-                    // The first of all is at the start of the first buffer.
-                    let start = memory ?? address(lease)
-                    memory = start
-                    #expect(address(lease) - start == place.identifier * 32 + place.start && lease.count == place.count)
+                    #expect(address(lease) - memory == place.identifier * 32 + place.start && lease.count == place.count)
                     kept.append(Kept(place.identifier, lease))
                 }
                 #expect(bundle.count == places.count - taken)
@@ -91,6 +93,7 @@ import Testing
             }
             #expect(pool.availableCount == model.queue.count && pool.leaseCount == model.leaseCounts.reduce(0, +))
         }
+        for (entry, _) in read { drop(pool.state.bundle(entry)) }
         kept.removeAll()
         #expect(pool.availableCount == 8 && pool.leaseCount == 0)
     }

@@ -411,8 +411,8 @@ import Testing
             of: await #expect(processExitsWith: .failure, observing: [\.standardErrorContent]) {
                 var ring = try Ring<Int>(entries: 8)
                 let pool = try ring.makeBufferRing(count: 2, byteCount: 64, mode: .incremental())
-                drop(pool.state.lease(named(0, result: 40, .bufferMore)))
-                drop(pool.state.lease(named(0, result: 25, .bufferMore)))
+                drop(pool.state.lease(pool.state.record(named(0, result: 40, .bufferMore))))
+                drop(pool.state.lease(pool.state.record(named(0, result: 25))))
             })
     }
 }
