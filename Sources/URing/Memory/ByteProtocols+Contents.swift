@@ -64,12 +64,13 @@ extension ByteDestination where Self: ~Copyable {
     /// - Precondition: They fit.
     @inlinable
     public mutating func append(_ bytes: RawSpan) {
-        require(bytes.byteCount <= freeCapacity, "The bytes do not fit into the rest of the buffer.")
-        let start = initializedByteCount
+        let (start, room) = unsafe (initializedByteCount, kernelRoom)
+        require(
+            isOffset(start, within: room.count) && bytes.byteCount <= room.count - start,
+            "The bytes do not fit into the rest of the buffer.")
         // SAFETY: the bytes fit behind the initialised ones, and a span cannot overlap uninitialised memory. Empty room has no address.
-        let room = unsafe kernelRoom.baseAddress
         unsafe bytes.withUnsafeBytes { source in
-            if let room = unsafe room, let first = source.baseAddress {
+            if let room = room.baseAddress, let first = source.baseAddress {
                 unsafe (room + start).copyMemory(from: first, byteCount: source.count)
             }
         }
@@ -81,10 +82,12 @@ extension ByteDestination where Self: ~Copyable {
     /// - Precondition: They fit.
     @inlinable
     public mutating func append(repeating byte: UInt8, count additional: Int) {
-        require(additional >= 0 && additional <= freeCapacity, "The bytes do not fit into the rest of the buffer.")
-        let start = initializedByteCount
+        let (start, room) = unsafe (initializedByteCount, kernelRoom)
+        require(
+            additional >= 0 && isOffset(start, within: room.count) && additional <= room.count - start,
+            "The bytes do not fit into the rest of the buffer.")
         // SAFETY: the room behind the initialised bytes is so large.
-        if let room = unsafe kernelRoom.baseAddress {
+        if let room = room.baseAddress {
             _ = unsafe (room + start).initializeMemory(as: UInt8.self, repeating: byte, count: additional)
         }
         unsafe didInitialize(byteCount: start + additional)
@@ -96,6 +99,7 @@ extension ByteDestination where Self: ~Copyable {
     @inlinable
     public mutating func truncate(to count: Int) {
         require(count >= 0 && count <= initializedByteCount, "A buffer can be truncated only to fewer bytes than it has.")
+        require(unsafe count <= kernelRoom.count, "A value has no more initialised bytes than it has room for.")
         // SAFETY: these bytes are initialised.
         unsafe didInitialize(byteCount: count)
     }
@@ -103,6 +107,11 @@ extension ByteDestination where Self: ~Copyable {
     /// The part of the room that is initialised.
     @inlinable
     @unsafe var initializedRoom: UnsafeMutableRawBufferPointer {
-        mutating get { unsafe UnsafeMutableRawBufferPointer(start: kernelRoom.baseAddress, count: initializedByteCount) }
+        mutating get {
+            let (count, room) = unsafe (initializedByteCount, kernelRoom)
+            // Only the room itself is believed to say how large it is.
+            require(isOffset(count, within: room.count), "A value has no more initialised bytes than it has room for.")
+            return unsafe UnsafeMutableRawBufferPointer(start: room.baseAddress, count: count)
+        }
     }
 }

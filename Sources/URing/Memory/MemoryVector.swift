@@ -210,7 +210,8 @@ extension MemoryVector where Element: ByteDestination & ~Copyable {
     @unsafe public mutating func didInitialize(byteCount: Int) {
         var rest = byteCount
         for index in 0..<count {
-            let part = unsafe min(rest, elements[index].byteCapacity)
+            // As it was listed: only the room itself is believed to say how large it is.
+            let part = unsafe min(rest, elements[index].kernelRoom.count)
             unsafe elements[index].didInitialize(byteCount: part)
             rest -= part
         }

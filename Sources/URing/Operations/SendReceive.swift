@@ -265,7 +265,7 @@ public struct Receive<Memory: ByteDestination & ~Copyable>: SingleShotOperation,
     @unsafe public mutating func complete(_ completion: CompletionEntry, kernelData: borrowing NoKernelData) -> Result<Int, Errno> {
         // The count can exceed the room with the flag for a datagram's true size.
         // SAFETY: the kernel says that it has written so many bytes from `start` on, and those before were initialised.
-        if completion.result >= 0 { unsafe memory.didInitialize(byteCount: min(start + Int(completion.result), memory.byteCapacity)) }
+        if completion.result >= 0 { unsafe memory.didInitialize(byteCount: min(start + Int(completion.result), memory.kernelRoom.count)) }
         return completion.count
     }
 }

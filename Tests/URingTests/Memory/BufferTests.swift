@@ -30,6 +30,32 @@ import Testing
         #expect(roomy.byteCapacity == 3)
     }
 
+    /// A collection that has another number of bytes than it says.
+    private struct Liar: Collection {
+        let count: Int
+        let endIndex: Int
+
+        var startIndex: Int { 0 }
+
+        func index(after index: Int) -> Int { index + 1 }
+
+        subscript(index: Int) -> UInt8 { UInt8(index) }
+    }
+
+    @Test func copiesNoMoreThanThereIsOfACollectionAndRoomFor() {
+        let short = Buffer(copying: Liar(count: 64, endIndex: 3))
+        #expect(short.copyBytes() == [0, 1, 2] && short.byteCapacity == 64)
+        let long = Buffer(copying: Liar(count: 3, endIndex: 64))
+        #expect(long.copyBytes() == [0, 1, 2] && long.byteCapacity == 3)
+        let odd = Buffer(copying: Liar(count: -5, endIndex: 64), byteCapacity: 2)
+        #expect(odd.copyBytes() == [0, 1])
+    }
+
+    @Test func copiesCollectionsThatDoNotLieInARow() {
+        #expect(Buffer(copying: "rows".utf8.reversed()).copyBytes() == Array("swor".utf8))
+        #expect(Buffer(copying: (0..<100).lazy.map { UInt8($0) }, byteCapacity: 200).copyBytes() == (0..<100).map { UInt8($0) })
+    }
+
     @Test func appendsAndTruncates() {
         var buffer = Buffer(byteCapacity: 8)
         buffer.append(repeating: 7, count: 3)
