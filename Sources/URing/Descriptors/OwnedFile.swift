@@ -14,8 +14,8 @@ public protocol OwnedFile: FileResource, ~Copyable {
     /// Whether it lies in a ring's file table instead of the process's, so that no program that is executed can get it.
     static var isDirect: Bool { get }
 
-    /// Says in an entry where the file is to go.
-    static func encode(_ place: borrowing Place, into entry: borrowing SubmissionEntry)
+    /// Where on a ring the file is to go.
+    static func target(_ place: borrowing Place, on ring: RingIdentity) -> FileTarget
 
     /// Becomes the owner of a file that the kernel has made.
     ///
@@ -25,13 +25,47 @@ public protocol OwnedFile: FileResource, ~Copyable {
     /// Whether operations hold the file.
     var isHeld: Bool { get }
 
-    /// Says in an entry that the file is to be closed.
-    borrowing func encodeClosing(into entry: borrowing SubmissionEntry)
+    /// What is to be closed on a ring.
+    borrowing func closingTarget(on ring: RingIdentity) -> FileTarget
 
     /// Notes that the kernel has closed the file, so that nobody closes its number or slot again.
     ///
     /// - Important: Unsafe, because it is believed: an open file would be nobody's.
     @unsafe mutating func noteClosed()
+}
+
+/// Where an entry puts a new file, or which one it closes.
+///
+/// Only URing makes one, because an entry that names another number replaces or closes somebody else's file. A type that wraps a file
+/// passes on what that gives.
+@frozen
+public struct FileTarget: BitwiseCopyable, Sendable {
+    /// The number to close.
+    @usableFromInline let number: Int32
+    /// The slot plus one; 0 for the process's own table.
+    @usableFromInline let fileIndex: UInt32
+
+    @inlinable @inline(__always)
+    init(number: Int32, fileIndex: UInt32) {
+        self.number = number
+        self.fileIndex = fileIndex
+    }
+}
+
+extension SubmissionEntry {
+    /// Says where a new file is to go.
+    @inlinable @inline(__always)
+    func setPlace<File: OwnedFile & ~Copyable>(_ place: borrowing File.Place, of _: File.Type) {
+        fileIndex = File.target(place, on: RingIdentity(ringIdentity)).fileIndex
+    }
+
+    /// Says that a file is to be closed.
+    @inlinable @inline(__always)
+    func setClosing<File: OwnedFile & ~Copyable>(_ file: borrowing File) {
+        let target = file.closingTarget(on: RingIdentity(ringIdentity))
+        fileDescriptor = target.number
+        fileIndex = target.fileIndex
+    }
 }
 
 extension Descriptor: OwnedFile {
@@ -45,7 +79,7 @@ extension Descriptor: OwnedFile {
     @inlinable public static var isDirect: Bool { false }
 
     @inlinable @inline(__always)
-    public static func encode(_ place: borrowing Place, into entry: borrowing SubmissionEntry) {}
+    public static func target(_ place: borrowing Place, on ring: RingIdentity) -> FileTarget { FileTarget(number: 0, fileIndex: 0) }
 
     @inlinable @inline(__always)
     @unsafe public init(delivered number: Int32, to place: inout Place) {
@@ -53,9 +87,7 @@ extension Descriptor: OwnedFile {
     }
 
     @inlinable @inline(__always)
-    public borrowing func encodeClosing(into entry: borrowing SubmissionEntry) {
-        entry.fileDescriptor = number
-    }
+    public borrowing func closingTarget(on ring: RingIdentity) -> FileTarget { FileTarget(number: number, fileIndex: 0) }
 
     @inlinable @inline(__always)
     @unsafe public mutating func noteClosed() {
@@ -69,8 +101,8 @@ extension DirectDescriptor: OwnedFile {
     @inlinable public static var isDirect: Bool { true }
 
     @inlinable @inline(__always)
-    public static func encode(_ place: borrowing FileSlot, into entry: borrowing SubmissionEntry) {
-        entry.fileIndex = place.fileIndex(ringIdentity: entry.ringIdentity)
+    public static func target(_ place: borrowing FileSlot, on ring: RingIdentity) -> FileTarget {
+        FileTarget(number: 0, fileIndex: place.fileIndex(ringIdentity: ring.number))
     }
 
     @inlinable
@@ -83,11 +115,12 @@ extension DirectDescriptor: OwnedFile {
     }
 
     @inlinable
-    public borrowing func encodeClosing(into entry: borrowing SubmissionEntry) {
+    public borrowing func closingTarget(on ring: RingIdentity) -> FileTarget {
         let hold = hold()
-        hold.requireSlot(ofRing: entry.ringIdentity)
+        hold.requireSlot(ofRing: ring.number)
         // Without a slot, the entry would close descriptor 0.
-        if hold.number < 0 { entry.fileDescriptor = -1 } else { entry.fileIndex = UInt32(bitPattern: hold.number) + 1 }
+        return hold.number < 0
+            ? FileTarget(number: -1, fileIndex: 0) : FileTarget(number: 0, fileIndex: UInt32(bitPattern: hold.number) + 1)
     }
 
     @unsafe public mutating func noteClosed() {

@@ -9,8 +9,22 @@ public protocol OperationMemory: ~Copyable {
     /// Whether all values of the type are parts of registered buffers.
     static var isRegistered: Bool { get }
 
-    /// The registered buffer that the memory is part of, by its slot on the ring that the entry is of.
-    borrowing func registeredIndex(for entry: borrowing SubmissionEntry) -> UInt16
+    /// The registered buffer that the memory is part of, by its slot on a ring.
+    borrowing func registeredIndex(on ring: RingIdentity) -> UInt16
+}
+
+/// Which ring an operation is prepared on.
+///
+/// A type that wraps memory or a file passes it on.
+@frozen
+public struct RingIdentity: BitwiseCopyable, Sendable, Hashable {
+    /// No ring is zero.
+    @usableFromInline let number: UInt32
+
+    @inlinable @inline(__always)
+    init(_ number: UInt32) {
+        self.number = number
+    }
 }
 
 extension OperationMemory where Self: ~Copyable {
@@ -21,14 +35,14 @@ extension OperationMemory where Self: ~Copyable {
 
     /// No slot.
     @inlinable @inline(__always)
-    public borrowing func registeredIndex(for entry: borrowing SubmissionEntry) -> UInt16 { .max }
+    public borrowing func registeredIndex(on ring: RingIdentity) -> UInt16 { .max }
 }
 
 extension SubmissionEntry {
     /// Names the registered buffer that memory is part of, if its type is of such memory.
     @inlinable @inline(__always)
     public func setRegistration<Memory: OperationMemory & ~Copyable>(of memory: borrowing Memory) {
-        if Memory.isRegistered { bufferIndex = memory.registeredIndex(for: self) }
+        if Memory.isRegistered { bufferIndex = memory.registeredIndex(on: RingIdentity(ringIdentity)) }
     }
 }
 

@@ -247,12 +247,12 @@ extension MemoryVector: OperationMemory where Element: ~Copyable {
     ///
     /// - Precondition: It is the same one.
     @inlinable
-    public borrowing func registeredIndex(for entry: borrowing SubmissionEntry) -> UInt16 {
+    public borrowing func registeredIndex(on ring: RingIdentity) -> UInt16 {
         guard count > 0 else { return .max }
-        let registered = unsafe elements[0].registeredIndex(for: entry)
+        let registered = unsafe elements[0].registeredIndex(on: ring)
         for index in 1..<count {
             require(
-                unsafe elements[index].registeredIndex(for: entry) == registered,
+                unsafe elements[index].registeredIndex(on: ring) == registered,
                 "The memory of one vectored operation has to be of one registered buffer; use an operation for each.")
         }
         return registered

@@ -64,10 +64,10 @@ extension RegisteredSlice {
         @inline(__always) get { true }
     }
 
-    /// The slot of the buffer on the ring that the entry is of, or one that no ring has.
+    /// The slot of the buffer on a ring, or one that no ring has.
     @inlinable @inline(__always)
-    public borrowing func registeredIndex(for entry: borrowing SubmissionEntry) -> UInt16 {
-        memory.index(onRing: entry.ringIdentity)
+    public borrowing func registeredIndex(on ring: RingIdentity) -> UInt16 {
+        memory.index(onRing: ring.number)
     }
 
     /// The initialised bytes, for an operation.

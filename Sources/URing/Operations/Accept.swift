@@ -84,7 +84,7 @@ public struct Accept<File: OwnedFile & ~Copyable>: SingleShotOperation, ~Copyabl
         entry.offset = UInt64(UInt(bitPattern: kernelData) + UInt(SocketAddress.byteCountOffset))
         entry.operationFlags = flags.kernelBits(for: File.self)
         entry.ioPriority = mode.kernelBits
-        File.encode(place, into: entry)
+        entry.setPlace(place, of: File.self)
     }
 
     @inlinable @inline(__always)
@@ -169,7 +169,7 @@ public struct AcceptMultishot<File: OwnedFile & ~Copyable>: MultishotOperation, 
         entry.setFile(file)
         entry.operationFlags = flags.kernelBits(for: File.self)
         entry.ioPriority = mode.kernelBits | CURING_ACCEPT_MULTISHOT
-        File.encode(place, into: entry)
+        entry.setPlace(place, of: File.self)
     }
 
     @inlinable @inline(__always)

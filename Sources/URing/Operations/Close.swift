@@ -58,7 +58,7 @@ public struct Close<File: OwnedFile & ~Copyable>: SingleShotOperation, ~Copyable
             entry.fileDescriptor = -1
         } else {
             entry.opcode = .close
-            descriptor.encodeClosing(into: entry)
+            entry.setClosing(descriptor)
         }
     }
 

@@ -119,7 +119,7 @@ public struct OpenAt<File: OwnedFile & ~Copyable>: SingleShotOperation, ~Copyabl
         unsafe entry.setPath(path)
         entry.length = UInt32(permissions.rawValue)
         entry.operationFlags = flags.bits(access: access, closesOnExec: closesOnExec && !File.isDirect)
-        File.encode(place, into: entry)
+        entry.setPlace(place, of: File.self)
     }
 
     @inlinable @inline(__always)
@@ -280,7 +280,7 @@ public struct OpenAt2<File: OwnedFile & ~Copyable>: SingleShotOperation, ~Copyab
         unsafe entry.setPath(path)
         entry.offset = UInt64(UInt(bitPattern: kernelData))
         entry.length = UInt32(MemoryLayout<OpenHow>.size)
-        File.encode(place, into: entry)
+        entry.setPlace(place, of: File.self)
     }
 
     @inlinable @inline(__always)

@@ -66,9 +66,9 @@ public struct Pipe<File: OwnedFile & ~Copyable>: SingleShotOperation, ~Copyable 
         entry.opcode = .pipe
         entry.address = UInt64(UInt(bitPattern: kernelData))
         entry.operationFlags = flags.kernelBits(for: File.self)
-        File.encode(secondPlace, into: entry)
+        entry.setPlace(secondPlace, of: File.self)
         let second = entry.fileIndex
-        File.encode(firstPlace, into: entry)
+        entry.setPlace(firstPlace, of: File.self)
         require(
             entry.fileIndex == second || entry.fileIndex &+ 1 == second,
             "A pipe goes to two slots that the kernel chooses, or to two chosen ones of which the second is right behind the first.")

@@ -45,7 +45,7 @@ public struct Socket<File: OwnedFile & ~Copyable>: SingleShotOperation, ~Copyabl
         entry.fileDescriptor = domain.rawValue
         entry.offset = UInt64(UInt32(bitPattern: type.rawValue) | flags.kernelBits(for: File.self))
         entry.length = UInt32(bitPattern: protocolNumber.rawValue)
-        File.encode(place, into: entry)
+        entry.setPlace(place, of: File.self)
     }
 
     @inlinable @inline(__always)

@@ -357,7 +357,7 @@ private struct Misplaced: ByteDestination, ~Copyable {
 
     static var isRegistered: Bool { true }
 
-    func registeredIndex(for entry: borrowing SubmissionEntry) -> UInt16 { index }
+    func registeredIndex(on ring: RingIdentity) -> UInt16 { index }
 
     @unsafe var kernelRoom: UnsafeMutableRawBufferPointer { mutating get { unsafe slice.kernelRoom } }
 
