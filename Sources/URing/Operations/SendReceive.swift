@@ -45,10 +45,11 @@ public struct ReceiveFlags: OptionSet, Sendable, Hashable {
     /// The kernel's bits.
     public let rawValue: UInt32
 
-    /// Takes the kernel's bits.
+    /// Takes the kernel's bits, without `MSG_CMSG_COMPAT`: with that, control data would come as 32-bit programs have it, and descriptors
+    /// in it be lost.
     @inlinable
     public init(rawValue: UInt32) {
-        self.rawValue = rawValue
+        self.rawValue = rawValue & ~0x8000_0000
     }
 
     /// Receives urgent data.

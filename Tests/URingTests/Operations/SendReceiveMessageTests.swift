@@ -163,7 +163,9 @@ import Testing
         Message(Buffer(byteCapacity: 4), controlByteCapacity: Message.controlByteCount(forDescriptors: count))
     }
 
-    @Test func passesDescriptors() throws {
+    /// With the second flags, which the ring leaves out, control data would come as 32-bit programs have it.
+    @Test(arguments: [ReceiveFlags(), ReceiveFlags(rawValue: 0x8000_0000)])
+    func passesDescriptors(flags: ReceiveFlags) throws {
         var ring = try Ring<Int>(entries: 8)
         let pair = try DescriptorPair.sockets()
         let pipes = [try WatchedPipe(), try WatchedPipe(), try WatchedPipe()]
@@ -172,7 +174,7 @@ import Testing
         let sent = try ring.run(SendMessage(pair.first, outgoing))
         #expect(sent.entry.result == 1)
         #expect(sent.operation.message.controlByteCount == 0)
-        var received = try ring.run(ReceiveMessage(pair.second, into: room(for: 3)))
+        var received = try ring.run(ReceiveMessage(pair.second, into: room(for: 3), flags: flags))
         #expect(received.operation.message.receivedFlags.contains(.controlTruncated) == false)
         for pipe in pipes {
             #expect(!pipe.isAbandoned)

@@ -67,6 +67,8 @@ import Testing
         #expect(ReceiveFlags.doNotWait.rawValue == UInt32(MSG_DONTWAIT))
         #expect(ReceiveFlags.waitAll.rawValue == UInt32(MSG_WAITALL))
         #expect(ReceiveFlags.errorQueue.rawValue == UInt32(MSG_ERRQUEUE))
+        // MSG_CMSG_COMPAT has no name in the headers.
+        #expect(ReceiveFlags(rawValue: 0x8000_0002) == .peek && ReceiveFlags(rawValue: .max).rawValue == 0x7fff_ffff)
         // A zero-copy send outlives its completion, so this operation must not become one.
         #expect(SendFlags(rawValue: UInt32(MSG_ZEROCOPY)).kernelBits == UInt32(MSG_NOSIGNAL))
     }
