@@ -31,12 +31,13 @@ public struct PathStorage: ~Copyable, @unchecked Sendable {
 
     /// Copies a string as it is, unless it has a NUL in it.
     ///
-    /// For strings from outside: a `FilePath` made of such a string silently ends at the NUL and names another file.
+    /// For strings from outside: a `FilePath` made of such a string silently ends at the NUL and names another file. Nor does it keep a
+    /// slash at the end, with which a path names a directory.
     ///
     /// - Throws: `EINVAL` if there is a NUL in the string.
     public init(validating string: String) throws(Errno) {
         if string.utf8.contains(0) { throw .invalidArgument }
-        self.init(FilePath(string))
+        self.init(copying: string)
     }
 
     /// Copies a string as it is, which has no NUL in it.

@@ -30,4 +30,13 @@ import Testing
         let storage = try PathStorage(validating: "secret.png")
         #expect(storage.path == "secret.png")
     }
+
+    @Test func leavesAStringAsItIs() throws {
+        // The slash at the end says that it has to be a directory.
+        let storage = try PathStorage(validating: "a//b/")
+        #expect(storage.string == "a//b/" && storage.byteCount == 5)
+        var ring = try Ring<Int>(entries: 4)
+        let errno = try ring.run(OpenAt(PathStorage(validating: "/proc/self/stat/"))).entry.errno
+        #expect(errno == .notDirectory)
+    }
 }
