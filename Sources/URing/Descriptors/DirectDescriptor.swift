@@ -19,7 +19,7 @@ public struct DirectDescriptor: ~Copyable, FileResource {
     /// Becomes the owner of a slot that the kernel has chosen.
     @usableFromInline
     init(received slot: Int32, in table: FileTableState) {
-        table.noteUse()
+        table.noteAutomaticUse(of: slot)
         unsafe block = DescriptorBlock.make(number: slot, table: table)
     }
 

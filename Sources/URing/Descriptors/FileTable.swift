@@ -88,7 +88,7 @@ struct FileTableState: BitwiseCopyable {
         var holdCount: Int
         var usedCount: Int
         let tracksRelease: Bool
-        /// The slots outside the allocation range that have an owner.
+        /// The slots outside the allocation range that have an owner, whoever chose them.
         var chosenSlots: Set<Int32> = []
         /// Those of which the kernel reports when it has let go of their file.
         var taggedSlots: Set<Int32> = []
@@ -140,6 +140,19 @@ struct FileTableState: BitwiseCopyable {
     func noteUse() {
         unsafe block.pointee.usedCount += 1
         retain()
+    }
+
+    /// A slot that the kernel chose has got an owner.
+    ///
+    /// Kernels before upstream's a6bded921ed3 (February 2026) may choose one outside the allocation range. Nobody else may choose that
+    /// then. One that is reserved and empty cannot have two owners: the file that was to go there would replace this one.
+    func noteAutomaticUse(of slot: Int32) {
+        if !allocationRange.contains(Int(slot)) {
+            require(
+                unsafe block.pointee.chosenSlots.insert(slot).inserted,
+                "This kernel chose a slot that was reserved; make the table without an `allocating` range, or use a newer kernel.")
+        }
+        noteUse()
     }
 
     /// Gives a slot outside the allocation range an owner; false if it has one.

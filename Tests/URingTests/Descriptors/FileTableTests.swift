@@ -50,6 +50,36 @@ import Testing
         #expect(client.receiveBounded() == [])
     }
 
+    /// As kernels before February 2026 may do it, which the one at hand need not.
+    @Test func aSlotThatTheKernelChoseOutsideItsRangeIsNobodyElses() throws {
+        var ring = try Ring<Int>(entries: 4)
+        let table = try ring.makeFileTable(count: 8, allocating: 4..<8)
+        let outside = DirectDescriptor(received: 2, in: table.state)
+        #expect(table.usedCount == 1)
+        let isTaken = table.slot(2) == nil
+        #expect(isTaken)
+        drop(outside)
+        #expect(table.usedCount == 0)
+        let isFree = table.slot(2) != nil
+        #expect(isFree)
+        let inside = DirectDescriptor(received: 5, in: table.state)
+        #expect(table.usedCount == 1)
+        drop(inside)
+        #expect(table.usedCount == 0)
+    }
+
+    @Test func aReservedSlotThatTheKernelChoseTraps() async {
+        expectSentence(
+            "This kernel chose a slot that was reserved",
+            of: await #expect(processExitsWith: .failure, observing: [\.standardErrorContent]) {
+                var ring = try Ring<Int>(entries: 4)
+                let table = try ring.makeFileTable(count: 8, allocating: 4..<8)
+                let reserved = table.slot(2)
+                drop(DirectDescriptor(received: 2, in: table.state))
+                drop(reserved)
+            })
+    }
+
     @Test func aSlotOutlivesItsTableAndItsRing() throws {
         var server = try DirectServer()
         let client = try server.listener.connect()
