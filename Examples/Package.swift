@@ -86,7 +86,8 @@ let package = Package(
             name: "CompletionProgramsTests", dependencies: ["CompletionPrograms", "CPrograms", "ExamplePrograms", uring, system],
             swiftSettings: strict),
         // Runs the programs as a person would.
-        .testTarget(name: "ProgramTests", dependencies: ["Framing", "Support", uring, system], swiftSettings: strict),
+        .target(name: "CNetworks", path: "Tests/CNetworks", cSettings: [.define("_GNU_SOURCE")]),
+        .testTarget(name: "ProgramTests", dependencies: ["CNetworks", "Framing", "Support", uring, system], swiftSettings: strict),
         .testTarget(name: "EventLoopTests", dependencies: ["EventLoop", "CEventLoop", "CProcess", uring, system], swiftSettings: strict),
     ],
     swiftLanguageModes: [.v6]

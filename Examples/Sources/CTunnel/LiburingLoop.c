@@ -24,7 +24,9 @@ typedef struct tunnel {
     bool is_waiting[2];
     unsigned available;
     unsigned returned;
+    // Writes that are prepared and not submitted, and those that have not ended.
     unsigned prepared;
+    unsigned passing;
     char stop[128];
     tunnel_report report;
 } tunnel;
@@ -104,16 +106,18 @@ static void received(tunnel *tunnel, unsigned side, struct io_uring_cqe *complet
     struct io_uring_sqe *entry = next_entry(tunnel);
     char *packet = tunnel->memory + (size_t)buffer * tunnel->buffer_bytes;
     if (side == 0) {
-        io_uring_prep_send(entry, 1, packet, (size_t)count, MSG_NOSIGNAL);
+        io_uring_prep_send(entry, 1, packet, (size_t)count, MSG_NOSIGNAL | MSG_DONTWAIT);
     } else {
         io_uring_prep_write(entry, 0, packet, (unsigned)count, (unsigned long long)-1);
     }
     entry->flags |= IOSQE_FIXED_FILE;
     io_uring_sqe_set_data64(entry, PASS + side + ((unsigned long long)buffer << 32));
     tunnel->prepared += 1;
+    tunnel->passing += 1;
 }
 
 static void passed(tunnel *tunnel, unsigned side, struct io_uring_cqe *completion) {
+    tunnel->passing -= 1;
     give_back(tunnel, (unsigned short)(completion->user_data >> 32));
     if (completion->res < 0) {
         tunnel->report.failed += 1;
@@ -158,7 +162,7 @@ tunnel_report tunnel_run_liburing(int device, int socket, int stop, unsigned ent
             if (tunnel.is_waiting[side] && tunnel.available > 0) receive(&tunnel, side);
         }
         bool is_short = tunnel.is_waiting[0] || tunnel.is_waiting[1];
-        unsigned wanted = is_short ? 1 : tunnel.prepared + 1;
+        unsigned wanted = is_short || tunnel.passing > tunnel.prepared ? 1 : tunnel.prepared + 1;
         tunnel.prepared = 0;
         int status = io_uring_submit_and_wait(&tunnel.ring, wanted);
         tunnel.report.calls += 1;

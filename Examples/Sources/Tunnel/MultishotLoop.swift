@@ -64,16 +64,18 @@ struct MultishotLoop: ~Copyable {
         }
         try finishPassing()
         statistics.exhaustions = Int(buffers.exhaustionCount)
-        statistics.missingBuffers = buffers.leasedCount
+        // Those of writes that have not ended are not missing.
+        if passingCount == 0 { statistics.missingBuffers = buffers.leasedCount } else { statistics.unfinishedCount = passingCount }
         return statistics
     }
 
     /// How many completions to wait for.
     ///
     /// Datagrams and packets are taken during the call that submits them, so the writes' own completions are no news: with one more the
-    /// call waits for what comes next, and there is one call for each batch instead of two. When buffers are short, they are.
+    /// call waits for what comes next, and there is one call for each batch instead of two. When buffers are short, they are. A write that was
+    /// submitted before and goes on may end at any time, so then nobody can say how many completions are the writes' own.
     private var eventCount: Int {
-        waiting[0] || waiting[1] ? 1 : preparedCount + 1
+        waiting[0] || waiting[1] || passingCount > preparedCount ? 1 : preparedCount + 1
     }
 
     /// Receives at the sides that wait, if there are buffers: leases that went back are the only sign that there are some again.
@@ -118,10 +120,12 @@ struct MultishotLoop: ~Copyable {
                 statistics.calls += 1
                 preparedCount = 0
             }
+            // A send that waited for room in the socket would keep its buffer from the other direction, and the loop from what comes there. Who
+            // sends too fast loses packets, as at any router.
             switch direction {
             case .outward where isZeroCopy:
-                try ring.prepare(SendZeroCopy(sides.socket, from: lease, reportsUsage: true), tag: .passZeroCopy)
-            case .outward: try ring.prepare(Send(sides.socket, from: lease), tag: .pass(.outward))
+                try ring.prepare(SendZeroCopy(sides.socket, from: lease, flags: .doNotWait, reportsUsage: true), tag: .passZeroCopy)
+            case .outward: try ring.prepare(Send(sides.socket, from: lease, flags: .doNotWait), tag: .pass(.outward))
             case .inward: try ring.prepare(Write(sides.device, from: lease), tag: .pass(.inward))
             }
             preparedCount += 1

@@ -94,7 +94,8 @@ struct SlotLoop: ~Copyable {
             }
             noteFullQueue()
             switch direction {
-            case .outward: try ring.prepare(Send(sides.socket, from: buffer), tag: .pass(.outward))
+            // A full socket loses packets rather than have them wait; see the multishot loop.
+            case .outward: try ring.prepare(Send(sides.socket, from: buffer, flags: .doNotWait), tag: .pass(.outward))
             case .inward: try ring.prepare(Write(sides.device, from: buffer), tag: .pass(.inward))
             }
             preparedCount += 1

@@ -20,12 +20,14 @@ struct Statistics: CustomStringConvertible {
     private(set) var bytes: InlineArray<2, Int> = [0, 0]
     /// Packets that could not be passed on.
     var failed = 0
-    /// How often an operation found nothing to do, `EAGAIN`, and was prepared again.
+    /// How often there was nothing to do, `EAGAIN`: a read found no packet and was prepared again, or a send no room and the packet is lost.
     var foundNothing = 0
     /// How often a receive found no buffer.
     var exhaustions = 0
     /// Buffers that had not come back at the end, when no write was in flight any more; only the multishot loop over UDP looks.
     var missingBuffers: Int?
+    /// Writes that had not ended when the loop did.
+    var unfinishedCount = 0
     /// Zero-copy sends whose buffer came back, and those of them that the kernel copied all the same; only a loop that makes such sends looks.
     var zeroCopyCount: Int?
     var copiedCount = 0
@@ -57,11 +59,12 @@ struct Statistics: CustomStringConvertible {
             packetCount == 0 ? "-" : decimal(value / Double(packetCount), places: places)
         }
         let missing = missingBuffers.map { " Not given back: \($0) buffers." } ?? ""
+        let unfinished = unfinishedCount > 0 ? " Still on their way: \(unfinishedCount) packets." : ""
         let zeroCopy = zeroCopyCount.map { "\nZero copy: \($0) packets, and the kernel copied \(copiedCount) of them." } ?? ""
         return """
             To the peer: \(packets[0]) packets, \(bytes[0]) bytes.
             From the peer: \(packets[1]) packets, \(bytes[1]) bytes.
-            Not passed on: \(failed) packets.\(zeroCopy)
+            Not passed on: \(failed) packets.\(unfinished)\(zeroCopy)
             Found nothing: \(foundNothing) times. No buffer: \(exhaustions) times.\(missing)
             System calls: \(calls), \(perPacket(Double(calls), 3)) a packet.
             CPU time: \(decimal(processorTime / .milliseconds(1), places: 1)) ms, \(perPacket(processorTime / .microseconds(1), 3)) µs a packet.

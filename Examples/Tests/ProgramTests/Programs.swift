@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import CNetworks
 import Foundation
 import Support
+import SystemPackage
 import Testing
+import URing
 
 /// What a program did.
 struct Outcome {
@@ -174,6 +177,27 @@ final class Program {
             status: process.terminationStatus, endedBySignal: process.terminationReason == .uncaughtSignal, output: bytes,
             errors: String(decoding: text, as: UTF8.self))
     }
+}
+
+/// Runs a tool of the system to its end, in the network of a program; where there is no such tool, the test is cancelled.
+func runTool(_ path: String, _ arguments: String, inNetworkOf program: Program) throws {
+    guard FileManager.default.isExecutableFile(atPath: path) else { try Test.cancel("There is no \(path).") }
+    let tool = Process()
+    tool.executableURL = URL(fileURLWithPath: "/usr/bin/nsenter")
+    tool.arguments = ["--target", String(program.identifier), "--net", "--", path] + arguments.split(separator: " ").map(String.init)
+    try tool.run()
+    tool.waitUntilExit()
+    try #require(tool.terminationStatus == 0, "\(path) \(arguments)")
+}
+
+/// Does something in the network of a program; a socket stays in the one that it was made in.
+func inNetwork<Value: ~Copyable>(of program: Program?, _ body: () throws -> Value) throws -> Value {
+    guard let program else { return try body() }
+    let own = try Descriptor(opening: "/proc/thread-self/ns/net")
+    let other = try Descriptor(opening: FilePath("/proc/\(program.identifier)/ns/net"))
+    try #require(networks_enter(other.unowned.fileDescriptor.rawValue) == 0)
+    defer { #expect(networks_enter(own.unowned.fileDescriptor.rawValue) == 0) }
+    return try body()
 }
 
 /// Runs a program to its end.

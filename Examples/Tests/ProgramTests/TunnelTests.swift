@@ -138,6 +138,56 @@ import URing
         }
     }
 
+    @Test(arguments: ["multishot", "slots", "epoll", "liburing"]) func aSlowWayOutDoesNotHoldUpTheOtherWay(engine: String) throws {
+        try Self.requireRoot()
+        // Two networks with a link between them, on which one end has 2 Mbit/s to send.
+        let (far, near) = (try Self.network(), try Self.network())
+        try runTool("/usr/sbin/ip", "link add far type veth peer name near netns \(near.identifier)", inNetworkOf: far)
+        for (program, name, number) in [(far, "far", 1), (near, "near", 2)] {
+            try runTool("/usr/sbin/ip", "address add 192.0.2.\(number)/24 dev \(name)", inNetworkOf: program)
+            try runTool("/usr/sbin/ip", "link set \(name) up", inNetworkOf: program)
+        }
+        try runTool("/usr/sbin/tc", "qdisc add dev near root tbf rate 2mbit burst 10kb latency 10s", inNetworkOf: near)
+        let peer = try UDPSocket(at: SocketAddress(ip: "192.0.2.1", port: 0), inNetworkOf: far)
+        let arguments = [
+            "run", "--isolate", "--engine", engine, "--address", "192.0.2.2", "--peer", "192.0.2.1", "--inside", "10.9.0.2",
+            "--inside-peer", "10.9.0.1", "--peer-port", "\(peer.address.port ?? 0)",
+        ]
+        let end = try Program("tunnel", arguments, inNetworkOf: near)
+        let line = try end.firstLine()
+        let endAddress = try SocketAddress(ip: "192.0.2.2", port: try #require(UInt16(try portNumber(in: line))))
+        let inside = try UDPSocket(at: SocketAddress(ip: "10.9.0.2", port: 0), inNetworkOf: end)
+        let outside = try SocketAddress(ip: "10.9.0.1", port: 9)
+        // Each packet inward waits until 14,000 bytes more are to go outward: all together are 11 seconds' worth.
+        for number in UInt8(0)..<200 {
+            for _ in 0..<10 { try? inside.send([UInt8](repeating: 0, count: 1372), to: outside) }
+            try peer.send(packet(to: try #require(inside.address.port), number), to: endAddress)
+            while try inside.receive().bytes != [number] {}
+        }
+        let start = ContinuousClock.now
+        end.terminate()
+        let outcome = try end.outcome()
+        #expect(.now - start < .milliseconds(500))
+        #expect(outcome.status == 0 && outcome.errors == "")
+        let report = String(decoding: outcome.output, as: UTF8.self)
+        #expect(report.contains("From the peer: 200 packets"))
+        #expect(try Self.number(/Not passed on: (\d+) packets/, in: report) > 1000)
+        #expect(engine != "multishot" || report.contains("Not given back: 0 buffers."))
+    }
+
+    /// A network namespace of its own, which ends with the program.
+    private static func network() throws -> Program {
+        let program = try Program("tunnel", ["run", "--isolate", "--inside", "10.8.0.1", "--inside-peer", "10.8.0.2"])
+        _ = try program.firstLine()
+        return program
+    }
+
+    /// A datagram of one byte from 10.9.0.1 to 10.9.0.2, without a sum.
+    private func packet(to port: UInt16, _ byte: UInt8) -> [UInt8] {
+        withSum([0x45, 0, 0, 29, 0, 0, 0, 0, 64, 17, 0, 0, 10, 9, 0, 1, 10, 9, 0, 2], at: 10)
+            + [0, 9, UInt8(port >> 8), UInt8(port & 255), 0, 9, 0, 0, byte]
+    }
+
     @Test func anEndWhosePeerIsGoneGoesOnAndCountsWhatItCannotPassOn() throws {
         let tunnel = try Tunnel([])
         try tunnel.expectEchoes(1)

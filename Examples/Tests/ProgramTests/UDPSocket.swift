@@ -9,11 +9,12 @@ final class UDPSocket {
     private let socket: Descriptor
     private var ring: Ring<UInt8>
 
-    init() throws {
-        let socket = try Descriptor.socket(.ipv4, .datagram)
-        try socket.bind(to: .ipv4Loopback(port: 0))
+    /// Makes one, in the network of a program if there is one.
+    init(at address: SocketAddress = .ipv4Loopback(port: 0), inNetworkOf program: Program? = nil) throws {
+        let socket = try inNetwork(of: program) { try Descriptor.socket(.ipv4, .datagram) }
+        try socket.bind(to: address)
         let ring = try Ring<UInt8>(entries: 2)
-        address = try socket.localAddress()
+        self.address = try socket.localAddress()
         self.socket = socket
         self.ring = ring
     }
