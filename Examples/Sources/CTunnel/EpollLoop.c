@@ -24,13 +24,15 @@ static void note_failure(forwarder *forwarder) {
     if (errno == EAGAIN) forwarder->report.found_nothing += 1;
 }
 
-// Counts a read, and says whether it brought a packet. That nobody listens at the peer may change, so it does not end the loop.
-static bool take(forwarder *forwarder, ssize_t count) {
+// Counts a read, and says whether it brought a packet.
+static bool take(forwarder *forwarder, ssize_t count, bool is_from_socket) {
     forwarder->report.calls += 1;
     if (count > 0) return true;
     if (count < 0 && errno == EAGAIN) {
         forwarder->report.found_nothing += 1;
-    } else if (count < 0 && errno != EINTR && errno != ECONNREFUSED) {
+    } else if (count < 0 && is_from_socket && tunnel_is_network_error(errno)) {
+        forwarder->report.network_errors += 1;
+    } else if (count < 0 && errno != EINTR) {
         forwarder->report.error = errno;
     }
     return false;
@@ -39,7 +41,7 @@ static bool take(forwarder *forwarder, ssize_t count) {
 static void forward_outward(forwarder *forwarder) {
     for (int index = 0; index < BATCH; index += 1) {
         ssize_t count = read(forwarder->device, forwarder->packet, sizeof forwarder->packet);
-        if (!take(forwarder, count)) return;
+        if (!take(forwarder, count, false)) return;
         forwarder->report.calls += 1;
         if (send(forwarder->socket, forwarder->packet, (size_t)count, MSG_NOSIGNAL) < 0) {
             note_failure(forwarder);
@@ -53,7 +55,7 @@ static void forward_outward(forwarder *forwarder) {
 static void forward_inward(forwarder *forwarder) {
     for (int index = 0; index < BATCH; index += 1) {
         ssize_t count = recv(forwarder->socket, forwarder->packet, sizeof forwarder->packet, 0);
-        if (!take(forwarder, count)) return;
+        if (!take(forwarder, count, true)) return;
         forwarder->report.calls += 1;
         if (write(forwarder->device, forwarder->packet, (size_t)count) < 0) {
             note_failure(forwarder);

@@ -92,8 +92,13 @@ static void received(tunnel *tunnel, unsigned side, struct io_uring_cqe *complet
     if (!(completion->flags & IORING_CQE_F_MORE)) tunnel->is_waiting[side] = true;
     int count = completion->res;
     if (count < 0) {
-        if (count == -EAGAIN) tunnel->report.found_nothing += 1;
-        if (count != -EAGAIN && count != -ENOBUFS && count != -ECONNREFUSED) tunnel->report.error = -count;
+        if (count == -EAGAIN) {
+            tunnel->report.found_nothing += 1;
+        } else if (side == 1 && tunnel_is_network_error(-count)) {
+            tunnel->report.network_errors += 1;
+        } else if (count != -ENOBUFS) {
+            tunnel->report.error = -count;
+        }
         return;
     }
     if (!(completion->flags & IORING_CQE_F_BUFFER)) return;

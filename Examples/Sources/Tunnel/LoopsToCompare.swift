@@ -31,6 +31,7 @@ extension Statistics {
         count(Int(report.sent_packets), byteCount: Int(report.sent_bytes), .outward)
         count(Int(report.received_packets), byteCount: Int(report.received_bytes), .inward)
         failed = Int(report.failed)
+        networkErrors = Int(report.network_errors)
         foundNothing = Int(report.found_nothing)
         calls = Int(report.calls)
     }

@@ -101,8 +101,9 @@ struct MultishotLoop: ~Copyable {
             case .failed(.resourceTemporarilyUnavailable):
                 statistics.foundNothing += 1
                 waiting[direction.rawValue] = true
-            // Nobody listens at the peer yet, or any more.
-            case .failed(.connectionRefused): waiting[direction.rawValue] = true
+            case .failed(let errno) where direction == .inward && errno.isOfTheNetwork:
+                statistics.networkErrors += 1
+                waiting[direction.rawValue] = true
             case .failed(let errno): throw Failure("Cannot receive \(direction) packets: \(errno)")
             // Cancelled, at the end; a full table is an accept's.
             case .cancelled, .tableFull: break

@@ -80,7 +80,10 @@ struct SlotLoop: ~Copyable {
     private mutating func received(_ direction: Direction, _ result: Result<Int, Errno>, in buffer: consuming Buffer) throws {
         switch result {
         // An empty datagram is a greeting.
-        case .success(0), .failure(.connectionRefused):
+        case .success(0):
+            try receive(direction, into: buffer)
+        case .failure(let errno) where direction == .inward && errno.isOfTheNetwork:
+            statistics.networkErrors += 1
             try receive(direction, into: buffer)
         // A packet woke all slots, and others had it: after some rounds of this the kernel gives up for a file that is not to block.
         case .failure(.resourceTemporarilyUnavailable):

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import CProcess
+import CTunnel
 import Support
 import SystemPackage
 import URing
@@ -20,6 +21,8 @@ struct Statistics: CustomStringConvertible {
     private(set) var bytes: InlineArray<2, Int> = [0, 0]
     /// Packets that could not be passed on.
     var failed = 0
+    /// Errors that the network reported to the socket, such as that nobody listens at the peer.
+    var networkErrors = 0
     /// How often there was nothing to do, `EAGAIN`: a read found no packet and was prepared again, or a send no room and the packet is lost.
     var foundNothing = 0
     /// How often a receive found no buffer.
@@ -64,12 +67,17 @@ struct Statistics: CustomStringConvertible {
         return """
             To the peer: \(packets[0]) packets, \(bytes[0]) bytes.
             From the peer: \(packets[1]) packets, \(bytes[1]) bytes.
-            Not passed on: \(failed) packets.\(unfinished)\(zeroCopy)
+            Not passed on: \(failed) packets.\(unfinished) Errors from the network: \(networkErrors).\(zeroCopy)
             Found nothing: \(foundNothing) times. No buffer: \(exhaustions) times.\(missing)
             System calls: \(calls), \(perPacket(Double(calls), 3)) a packet.
             CPU time: \(decimal(processorTime / .milliseconds(1), places: 1)) ms, \(perPacket(processorTime / .microseconds(1), 3)) µs a packet.
             """
     }
+}
+
+extension Errno {
+    /// Whether a connected datagram socket reports with it what became of an earlier packet, which says nothing of the next one.
+    var isOfTheNetwork: Bool { tunnel_is_network_error(rawValue) }
 }
 
 /// The processor time that the process has used so far.

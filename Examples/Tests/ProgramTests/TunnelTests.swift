@@ -2,6 +2,8 @@
 
 import Foundation
 import Glibc
+import Support
+import SystemPackage
 import Testing
 import URing
 
@@ -220,6 +222,38 @@ import URing
         let report = String(decoding: outcome.output, as: UTF8.self)
         #expect(report.contains("Not passed on: 5 packets."))
         #expect(report.contains("From the peer: 1 packets, 28 bytes.\n"))
+    }
+
+    // Each message comes from a router, of a packet that the end has sent: nobody speaks UDP there, the network is unknown, the host is unknown, it is
+    // isolated, the host is forbidden.
+    @Test(arguments: ["multishot", "slots", "epoll", "liburing"]) func whatTheNetworkReportsDoesNotEndIt(engine: String) throws {
+        try Self.requireRoot()
+        let called = try Program("tunnel", ["run", "--isolate", "--engine", engine])
+        let port = try #require(UInt16(try portNumber(in: called.firstLine())))
+        let address = SocketAddress.ipv4Loopback(port: port)
+        let socket = try UDPSocket()
+        try socket.send([], to: address)
+        let request =
+            withSum([0x45, 0, 0, 28, 0, 0, 0, 0, 64, 1, 0, 0, 10, 9, 0, 2, 10, 9, 0, 1], at: 10) + withSum([8, 0, 0, 0, 0, 1, 0, 1], at: 2)
+        let router = try UDPSocket(protocol: 1)
+        for code: UInt8 in [2, 6, 7, 8, 10] {
+            try socket.send(request, to: address)
+            while try socket.receive().bytes.count != request.count {}
+            let loopback: [UInt8] = [127, 0, 0, 1]
+            let header: [UInt8] = withSum([0x45, 0, 0, 28, 0, 0, 0, 0, 64, 17, 0, 0] + loopback + loopback, at: 10)
+            let ports = [port, try #require(socket.address.port)].flatMap { [UInt8($0 >> 8), UInt8($0 & 255)] }
+            try router.send(withSum([3, code, 0, 0, 0, 0, 0, 0] + header + ports + [0, 8, 0, 0], at: 2), to: .ipv4Loopback(port: 0))
+        }
+        try socket.send(request, to: address)
+        while try socket.receive().bytes.count != request.count {}
+        called.terminate()
+        let outcome = try called.outcome()
+        #expect(outcome.status == 0 && outcome.errors == "")
+        let report = String(decoding: outcome.output, as: UTF8.self)
+        #expect(report.contains("From the peer: 6 packets"))
+        // What the system says by itself over a new device may be what has failed for one of them.
+        let failed = try Self.number(/Not passed on: (\d+) packets/, in: report)
+        #expect(try Self.number(/Errors from the network: (\d+)/, in: report) + failed == 5)
     }
 
     /// A header with the Internet's checksum of it at a place.

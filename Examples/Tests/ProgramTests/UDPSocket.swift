@@ -10,8 +10,16 @@ final class UDPSocket {
     private var ring: Ring<UInt8>
 
     /// Makes one, in the network of a program if there is one.
-    init(at address: SocketAddress = .ipv4Loopback(port: 0), inNetworkOf program: Program? = nil) throws {
-        let socket = try inNetwork(of: program) { try Descriptor.socket(.ipv4, .datagram) }
+    convenience init(at address: SocketAddress = .ipv4Loopback(port: 0), inNetworkOf program: Program? = nil) throws {
+        try self.init(inNetwork(of: program) { try Descriptor.socket(.ipv4, .datagram) }, at: address)
+    }
+
+    /// Makes one that sends what is not UDP, which takes root.
+    convenience init(protocol number: Int32) throws {
+        try self.init(Descriptor.socket(.ipv4, .raw, protocol: SocketProtocol(rawValue: number)), at: .ipv4Loopback(port: 0))
+    }
+
+    private init(_ socket: consuming Descriptor, at address: SocketAddress) throws {
         try socket.bind(to: address)
         let ring = try Ring<UInt8>(entries: 2)
         self.address = try socket.localAddress()

@@ -25,6 +25,10 @@ int tunnel_make_device(int descriptor);
 ///   - packet_bytes: How large a packet may be.
 int tunnel_configure_device(int number, uint32_t own, uint32_t peer, int packet_bytes);
 
+/// Whether an error of a connected datagram socket is only what the network reported of a packet that was sent before, as ICMP does: nobody
+/// listens at the peer yet, a router has no way there, a packet is too large for the way. It may be over when the next one is sent.
+bool tunnel_is_network_error(int error);
+
 /// What a loop did.
 typedef struct tunnel_report {
     long long sent_packets;
@@ -33,6 +37,8 @@ typedef struct tunnel_report {
     long long received_bytes;
     /// Packets that could not be passed on.
     long long failed;
+    /// Errors that the network reported to the socket.
+    long long network_errors;
     /// System calls, and those of them that found nothing.
     long long calls;
     long long found_nothing;
