@@ -61,7 +61,7 @@ struct StreamLoop: ~Copyable {
                 case .stop: break loop
                 case .receive(.outward): try collected(completion.event(ReadMultishot.self))
                 case .receive(.inward): if try !received(completion.event(ReceiveMultishot.self)) { break loop }
-                case .send: try sent(completion.event(SendBundle<BufferLease>.self))
+                case .send: if try !sent(completion.event(SendBundle<BufferLease>.self)) { break loop }
                 case .write: statistics.count(completion.take(Write<BufferLease>.self).result, .inward)
                 case .writeCopy: statistics.count(completion.take(Write<Buffer>.self).result, .inward)
                 }
@@ -118,17 +118,20 @@ struct StreamLoop: ~Copyable {
         return empty
     }
 
-    private mutating func sent(_ event: consuming Event<SendBundle<BufferLease>>) throws {
+    /// Goes on with what the kernel has not sent; false when the peer has closed the connection.
+    private mutating func sent(_ event: consuming Event<SendBundle<BufferLease>>) throws -> Bool {
         switch consume event {
-        case .more: return
+        case .more: break
         case .finished(let completed):
             let ending = completed.ending
             switch ending {
             case .rearm: try ring.prepare(completed.operation, tag: .send)
+            case .failed(let errno) where errno.isEndOfConnection: return false
             case .failed(let errno): throw Failure("Cannot send: \(errno)")
             case .outOfBuffers, .endOfStream, .completionQueueFull, .cancelled, .tableFull: other = Optional(completed.operation.queue)
             }
         }
+        return true
     }
 
     // MARK: From the peer
@@ -141,8 +144,11 @@ struct StreamLoop: ~Copyable {
         case .finished(let completed):
             let ending = completed.ending
             try write(completed.result)
-            if ending == .endOfStream { return false }
-            try goOn(.inward, after: ending)
+            switch ending {
+            case .endOfStream: return false
+            case .failed(let errno) where errno.isEndOfConnection: return false
+            default: try goOn(.inward, after: ending)
+            }
         }
         return true
     }
@@ -172,4 +178,9 @@ struct StreamLoop: ~Copyable {
         case .cancelled, .tableFull: break
         }
     }
+}
+
+extension Errno {
+    /// Whether a connection fails with it whose peer has ended with bytes on their way to it: the same end, without what was on its way.
+    fileprivate var isEndOfConnection: Bool { self == .connectionReset || self == .brokenPipe }
 }

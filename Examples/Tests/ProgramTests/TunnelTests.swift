@@ -301,6 +301,26 @@ import URing
         #expect(String(decoding: outcome.output, as: UTF8.self).contains("From the peer"))
     }
 
+    @Test func anEndOfAConnectionEndsWithTheOtherWhoLeavesBytesUnread() throws {
+        try Self.requireRoot()
+        let called = try Program("tunnel", ["run", "--isolate", "--transport", "tcp"])
+        let port = try #require(UInt16(try portNumber(in: called.firstLine())))
+        var ring = try Ring<UInt8>(entries: 2)
+        do {
+            let socket = try Descriptor.socket(.ipv4, .stream)
+            try ring.run(Connect(socket, to: .ipv4Loopback(port: port))).result.get()
+            // The answer is there and nobody has received it when the connection is closed: the other end gets a reset.
+            let request =
+                withSum([0x45, 0, 0, 28, 0, 0, 0, 0, 64, 1, 0, 0, 10, 9, 0, 2, 10, 9, 0, 1], at: 10)
+                + withSum([8, 0, 0, 0, 0, 1, 0, 1], at: 2)
+            _ = try ring.run(Send(socket, from: Buffer(copying: request))).result.get()
+            _ = try ring.run(Poll(socket, for: .input)).result.get()
+        }
+        let outcome = try called.outcome()
+        #expect(outcome.status == 0 && outcome.errors == "")
+        #expect(String(decoding: outcome.output, as: UTF8.self).contains("From the peer: 1 packets"))
+    }
+
     @Test(arguments: ["udp", "tcp"]) func anEndThatNobodyCallsCanBeStopped(transport: String) throws {
         try Self.requireRoot()
         let called = try Program("tunnel", ["run", "--isolate", "--transport", transport])
