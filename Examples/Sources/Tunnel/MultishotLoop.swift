@@ -66,6 +66,8 @@ struct MultishotLoop: ~Copyable {
         statistics.exhaustions = Int(buffers.exhaustionCount)
         // Those of writes that have not ended are not missing.
         if passingCount == 0 { statistics.missingBuffers = buffers.leasedCount } else { statistics.unfinishedCount = passingCount }
+        sides.close()
+        ring.close()
         return statistics
     }
 

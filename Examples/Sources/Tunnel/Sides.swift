@@ -17,4 +17,10 @@ struct Sides: ~Copyable {
         self.device = directDevice.hold()
         self.socket = directSocket.hold()
     }
+
+    /// Lets the ring end with the files out of its table.
+    ///
+    /// What is still in a table when the ring goes is let go of somewhen, maybe when the process has ended, and the socket's port is nobody
+    /// else's until then. The slots are empty when the last operation on them has ended, in `Ring.close(deadline:)`.
+    consuming func close() {}
 }

@@ -66,6 +66,8 @@ struct SlotLoop: ~Copyable {
                 }
             }
         }
+        sides.close()
+        ring.close()
         return statistics
     }
 

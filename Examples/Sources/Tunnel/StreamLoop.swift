@@ -68,6 +68,8 @@ struct StreamLoop: ~Copyable {
             }
         }
         statistics.exhaustions = Int(packets.exhaustionCount + stream.exhaustionCount)
+        sides.close()
+        ring.close()
         return statistics
     }
 

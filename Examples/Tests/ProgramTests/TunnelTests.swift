@@ -321,6 +321,13 @@ import URing
         #expect(String(decoding: outcome.output, as: UTF8.self).contains("From the peer: 1 packets"))
     }
 
+    @Test(arguments: ["multishot", "slots", "epoll"]) func thePortIsFreeWhenTheEndHasEnded(engine: String) throws {
+        let tunnel = try Tunnel(["--engine", engine])
+        try tunnel.expectEchoes(1)
+        _ = try tunnel.end()
+        _ = try UDPSocket(at: .ipv4Loopback(port: try #require(UInt16(tunnel.port))))
+    }
+
     @Test(arguments: ["udp", "tcp"]) func anEndThatNobodyCallsCanBeStopped(transport: String) throws {
         try Self.requireRoot()
         let called = try Program("tunnel", ["run", "--isolate", "--transport", transport])
