@@ -9,7 +9,9 @@ import URing
 struct Ping: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Send ICMP echo requests one after the other, and tell how many were lost and how long they took.",
-        discussion: "Like ping(8), which gives no median. It gives up when three in a row are lost. It needs CAP_NET_RAW.")
+        discussion:
+            "Like ping(8), which gives no median. It gives up when three in a row are lost; one that the network cannot pass on is lost at once. It needs CAP_NET_RAW."
+    )
 
     @Argument(help: ArgumentHelp("Whom to ask.", valueName: "ip"))
     var address: String
@@ -44,9 +46,11 @@ struct Ping: ParsableCommand {
         while sentCount < count && lostInARow < 3 {
             let request = EchoRequest(identifier: identifier, number: UInt16(truncatingIfNeeded: sentCount), byteCount: byteCount)
             let start = ContinuousClock.now
-            _ = try ring.run(Send(socket, from: request.makeBuffer()), tag: false).result.get(whenDoing: "Cannot send")
+            let sent = try ring.run(Send(socket, from: request.makeBuffer()), tag: false).result
             sentCount += 1
-            if try isAnswered(request, by: start + .milliseconds(patience), on: socket, &ring) {
+            if try sent.isPassedOn(whenDoing: "Cannot send"),
+                try isAnswered(request, by: start + .milliseconds(patience), on: socket, &ring)
+            {
                 times.append(.now - start)
                 lostInARow = 0
             } else {
@@ -76,9 +80,18 @@ struct Ping: ParsableCommand {
             }
             guard let completed = completion?.take(token) else { return false }
             if case .failure(.canceled) = completed.result { return false }
-            _ = try completed.result.get(whenDoing: "Cannot receive")
+            guard try completed.result.isPassedOn(whenDoing: "Cannot receive") else { return false }
             if request.isAnswered(by: completed.operation.memory.span) { return true }
         }
+    }
+}
+
+extension Result<Int, Errno> {
+    /// Whether it is a success, and not an error that the network reported.
+    fileprivate func isPassedOn(whenDoing what: String) throws(Support.Failure) -> Bool {
+        if case .failure(let errno) = self, errno.isOfTheNetwork { return false }
+        _ = try get(whenDoing: what)
+        return true
     }
 }
 
