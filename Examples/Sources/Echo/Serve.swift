@@ -40,7 +40,7 @@ struct Serve: ParsableCommand {
     func validate() throws {
         try ValidationError.check(connections, in: 1...1_000_000, "--connections")
         try ValidationError.check(bufferByteCount, in: 1...(1 << 30), "--buffer")
-        try ValidationError.check(bufferCount, in: 1...32768, "--buffers")
+        try ValidationError.checkBufferCount(bufferCount, "--buffers")
     }
 
     func run() throws {

@@ -69,7 +69,7 @@ struct Serve: ParsableCommand {
         try ValidationError.check(connections, in: 1...1_000_000, "--connections")
         try ValidationError.check(byteLimit, in: 1...Int(Int32.max), "--limit")
         try ValidationError.check(threads, in: 1...1024, "--threads")
-        try ValidationError.check(bufferCount, in: 1...32768, "--buffers")
+        try ValidationError.checkBufferCount(bufferCount, "--buffers")
         try ValidationError.check(bufferByteCount, in: 1...(1 << 30), "--buffer")
         try ValidationError.check(requestSeconds, in: 0.01...86_400, "--request-timeout")
         try ValidationError.check(idleSeconds, in: 0...86_400, "--idle-timeout")

@@ -66,4 +66,10 @@ extension ValidationError {
             throw ValidationError("\(name) must be between \(range.lowerBound) and \(range.upperBound).")
         }
     }
+
+    /// Throws when the number of buffers of a pool is one that the kernel does not take.
+    public static func checkBufferCount(_ count: Int, _ name: String) throws {
+        try check(count, in: 1...32768, name)
+        guard count.nonzeroBitCount == 1 else { throw ValidationError("\(name) must be a power of two.") }
+    }
 }

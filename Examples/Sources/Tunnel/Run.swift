@@ -160,7 +160,7 @@ struct Tuning: ParsableArguments {
 
     func validate() throws {
         try ValidationError.check(entryCount, in: 2...32768, "--entries")
-        try ValidationError.check(bufferCount, in: 1...32768, "--buffers")
+        try ValidationError.checkBufferCount(bufferCount, "--buffers")
         try ValidationError.check(deviceSlotCount, in: 1...4096, "--tun-slots")
         try ValidationError.check(socketSlotCount, in: 1...4096, "--udp-slots")
         try ValidationError.check(sparePacketCount, in: 0...1024, "--tx")

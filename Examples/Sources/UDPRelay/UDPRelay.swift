@@ -38,7 +38,7 @@ struct UDPRelay: ParsableCommand {
     func validate() throws {
         try ValidationError.check(peerPort, in: 1...UInt16.max, "--peer-port")
         try ValidationError.check(datagramByteCount, in: 1...65_535, "--datagram")
-        try ValidationError.check(bufferCount, in: 1...32768, "--buffers")
+        try ValidationError.checkBufferCount(bufferCount, "--buffers")
     }
 
     func run() throws {
