@@ -50,9 +50,7 @@ struct Sender: ~Copyable {
         for index in 0..<connectionCount {
             // TCP may put small records together: without Nagle's algorithm each is a packet, whose cost hides that of waiting.
             let socket = try attempt("Cannot make a socket") { () throws(Errno) in try Descriptor.socket(receiver.domain, .stream) }
-            try ring.prepare(Connect(socket, to: receiver), tag: index)
-            try ring.submit(waitingFor: 1)
-            try ring.nextCompletion()?.take(Connect.self).result.get(whenDoing: "Cannot connect to \(receiver)")
+            try ring.run(Connect(socket, to: receiver), tag: index).result.get(whenDoing: "Cannot connect to \(receiver)")
             connections.append(Connection(socket))
         }
         var spare = BufferVector(minimumCapacity: bufferCount)
@@ -164,16 +162,11 @@ struct Sender: ~Copyable {
     mutating func end() throws {
         for index in connections.indices {
             let connection = connections[index]
-            try ring.prepare(Shutdown(connection.socket, .sending), tag: index)
-            try ring.submit(waitingFor: 1)
-            try ring.nextCompletion()?.take(Shutdown.self).result.get(whenDoing: "Ending a connection failed")
+            try ring.run(Shutdown(connection.socket, .sending), tag: index).result.get(whenDoing: "Ending a connection failed")
             var expected = Buffer(copying: [UInt8](repeating: 0, count: Record.headerByteCount))
             record.number(UInt64(connection.recordCount), in: &expected)
-            try ring.prepare(
-                Receive(connection.socket, into: Buffer(byteCapacity: Record.headerByteCount), flags: .waitAll), tag: index)
-            try ring.submit(waitingFor: 1)
-            guard let completion = ring.nextCompletion() else { throw Failure("The receiver did not answer.") }
-            let answer = completion.take(Receive<Buffer>.self)
+            let receive = Receive(connection.socket, into: Buffer(byteCapacity: Record.headerByteCount), flags: .waitAll)
+            let answer = try ring.run(receive, tag: index)
             guard answer.operation.memory.copyBytes() == expected.copyBytes() else {
                 throw Failure("The receiver did not verify the \(connection.recordCount) records of connection \(index).")
             }

@@ -82,6 +82,21 @@ import URing
         #expect(outcome.errors == "Error: The receiver did not verify the 1 records of connection 0.\n")
     }
 
+    @Test func aSenderThatWasStoppedGoesOn() throws {
+        let receiver = try Program("transmit", ["receive"])
+        let port = try portNumber(in: receiver.firstLine())
+        // The system takes the connection and the record, and nobody answers.
+        try receiver.suspend()
+        let sender = try Program("transmit", ["send", "--port", port, "--connections", "1", "--records", "1", "--rounds", "1"])
+        let deadline = ContinuousClock.now + .seconds(20)
+        while try sender.awaitedCompletionCounts(ofFirstThread: true) != [1] { try #require(.now < deadline) }
+        try sender.suspend()
+        sender.resume()
+        receiver.resume()
+        let outcome = try sender.outcome()
+        #expect(outcome.status == 0 && outcome.errors == "")
+    }
+
     @Test func comparesSizesAndSaysWhatWasCopied() throws {
         let outcome = try run("transmit", "sizes", "--size", "1400", "16384", "--mebibytes", "2", "--rounds", "1")
         #expect(outcome.status == 0 && outcome.errors == "")
