@@ -10,7 +10,8 @@ struct ReceiveRecords: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "receive",
         abstract: "Receive records and verify every byte, until Ctrl-C.",
-        discussion: "At the end of a connection, its number of records is sent back. A wrong byte ends the program with exit status 1.")
+        discussion:
+            "At the end of a connection, its number of records is sent back. A wrong or missing byte ends the program with exit status 1.")
 
     @Option(help: ArgumentHelp("The IPv4 or IPv6 address to listen at.", valueName: "ip"))
     var address = "127.0.0.1"
@@ -30,6 +31,7 @@ struct ReceiveRecords: ParsableCommand {
     }
 
     func run() throws {
+        raiseFileLimit()
         let stop = try stopDescriptor()
         let wanted = try Support.address(ip: address, port: port, "--address")
         let listener = try attempt("Cannot listen at \(wanted)") { () throws(Errno) in try Descriptor.listening(at: wanted) }
@@ -77,7 +79,8 @@ struct Receiver: ~Copyable {
                 case .stop: return recordCount
                 case .accept: try accept(completion.event(AcceptMultishot<Descriptor>.self))
                 case .receive(let connection): try received(connection, completion.take(Receive<Buffer>.self))
-                case .answer: _ = try completion.take(Send<Buffer>.self).result.get(whenDoing: "Cannot answer")
+                // A sender that does not wait for the number does not want it.
+                case .answer: drop(completion)
                 }
             }
         }
@@ -86,17 +89,29 @@ struct Receiver: ~Copyable {
     private mutating func accept(_ event: consuming Event<AcceptMultishot<Descriptor>>) throws {
         switch consume event {
         case .more(let result):
-            let socket = try result.get()
-            positions.append(0)
-            try ring.prepare(
-                Receive(socket, into: Buffer(byteCapacity: bufferByteCount)), tag: .receive(positions.count - 1))
+            try begin(result)
         case .finished(let completed):
-            guard completed.ending == .rearm else { throw Failure("Cannot accept connections: \(completed.ending)") }
-            try ring.prepare(completed.operation, tag: .accept)
+            let ending = completed.ending
+            try begin(completed.result)
+            switch ending {
+            case .failed(.connectionAbort), .rearm, .completionQueueFull: try ring.prepare(completed.operation, tag: .accept)
+            case .failed(let errno): throw Failure("Cannot accept connections: \(errno)")
+            // The other reasons are not those of an accept that nobody cancels.
+            default: break
+            }
         }
     }
 
+    private mutating func begin(_ accepted: consuming Result<Descriptor, Errno>) throws {
+        // The ending says why there is none.
+        guard case .success(let socket) = consume accepted else { return }
+        positions.append(0)
+        try ring.prepare(Receive(socket, into: Buffer(byteCapacity: bufferByteCount)), tag: .receive(positions.count - 1))
+    }
+
     private mutating func received(_ connection: Int, _ completed: consuming Completed<Receive<Buffer>>) throws {
+        // Nothing is missing of who has sent nothing.
+        if positions[connection] == 0, case .failure(.connectionReset) = completed.result { return }
         let count = try completed.result.get(whenDoing: "Receiving on connection \(connection) failed")
         if count == 0 { return try end(connection, completed.operation.file) }
         if let position = record.mismatch(in: completed.operation.memory.span, at: positions[connection]) {
@@ -118,3 +133,5 @@ struct Receiver: ~Copyable {
         try ring.prepare(Send(socket, from: answer), tag: .answer)
     }
 }
+
+private func drop<Value: ~Copyable>(_: consuming Value) {}

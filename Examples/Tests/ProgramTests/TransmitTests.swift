@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import CNetworks
 import Foundation
 import Support
 import Testing
@@ -94,6 +95,52 @@ import URing
         sender.resume()
         receiver.resume()
         let outcome = try sender.outcome()
+        #expect(outcome.status == 0 && outcome.errors == "")
+    }
+
+    @Test func aReceiverTakesMoreConnectionsThanItHasRoomForCompletions() throws {
+        raiseFileLimit()
+        let receiver = try Program("transmit", ["receive", "--buffer", "4096"])
+        let address = SocketAddress.ipv4Loopback(port: try #require(UInt16(try portNumber(in: receiver.firstLine()))))
+        var ring = try Ring<UInt8>(entries: 1)
+        var sockets: [Socket] = []
+        // They wait until it goes on. The rest of what the system lets wait comes afterwards.
+        try receiver.suspend()
+        for _ in 0..<2000 {
+            let socket = try Descriptor.socket(.ipv4, .stream)
+            try ring.run(Connect(socket, to: address)).result.get()
+            sockets.append(Socket(socket))
+        }
+        receiver.resume()
+        // One of them sends what is wrong, which the receiver notices when it has taken the connection.
+        let last = try #require(sockets.last)
+        #expect(try ring.run(Send(last.descriptor, from: Buffer(copying: Array(repeating: 1 as UInt8, count: 8)))).result.get() == 8)
+        let outcome = try receiver.outcome()
+        #expect(outcome.status == 1 && outcome.errors == "Error: Byte 0 of connection 1999 is not as it was sent.\n")
+    }
+
+    private final class Socket {
+        let descriptor: Descriptor
+
+        init(_ descriptor: consuming Descriptor) {
+            self.descriptor = descriptor
+        }
+    }
+
+    @Test func aClientThatResetsItsConnectionAndSendsNothingCostsNothing() throws {
+        let receiver = try Program("transmit", ["receive"])
+        let port = try portNumber(in: receiver.firstLine())
+        var ring = try Ring<UInt8>(entries: 1)
+        do {
+            let socket = try Descriptor.socket(.ipv4, .stream)
+            // Closing then resets the connection: socket(7).
+            try #require(networks_reset_at_close(socket.unowned.fileDescriptor.rawValue) == 0)
+            try ring.run(Connect(socket, to: .ipv4Loopback(port: #require(UInt16(port))))).result.get()
+        }
+        let sender = try run("transmit", "send", "--port", port, "--records", "10", "--rounds", "1")
+        #expect(sender.status == 0)
+        receiver.terminate()
+        let outcome = try receiver.outcome()
         #expect(outcome.status == 0 && outcome.errors == "")
     }
 
