@@ -25,6 +25,8 @@ typedef struct connection {
     uint32_t answer_place;
     uint32_t answer_left;
     bool wants_too_much;
+    // Everything is sent, and the client knows that there is no more.
+    bool has_shut_down;
     // What was received and not yet looked at, and what is to be sent and was not yet, is between these.
     long input_start, input_end;
     long output_start, output_end;
@@ -111,6 +113,12 @@ static void advance(epoll_server *base, epoll_connection *ready) {
     server *server = (struct server *)base;
     connection *connection = (struct connection *)ready;
     bool was_blocked = connection->output_end > 0;
+    if (connection->has_shut_down) {
+        // Closing while there is something to be received would take answers from the client that it has not read yet.
+        ssize_t count = recv(connection->base.socket, connection->input, BUFFER_BYTES, 0);
+        if (count == 0 || (count < 0 && !epoll_server_is_transient())) epoll_server_close(base, ready);
+        return;
+    }
     if (!was_blocked) {
         ssize_t count = recv(connection->base.socket, connection->input, BUFFER_BYTES, 0);
         if (count < 0 && epoll_server_is_transient()) return;
@@ -123,11 +131,16 @@ static void advance(epoll_server *base, epoll_connection *ready) {
     }
     do {
         write_answers(server, connection);
-        bool is_over = !send_rest(connection);
-        if (is_over || (connection->wants_too_much && connection->output_end == 0 && connection->answer_left == 0)) {
-            if (!is_over) server->too_large += 1;
+        if (!send_rest(connection)) {
             epoll_server_close(base, ready);
             return;
+        }
+        if (connection->wants_too_much && connection->output_end == 0 && connection->answer_left == 0) {
+            server->too_large += 1;
+            connection->has_shut_down = true;
+            shutdown(connection->base.socket, SHUT_WR);
+            // What came with the request is not looked at either.
+            connection->input_start = connection->input_end;
         }
     } while (connection->output_end == 0 && (connection->answer_left > 0 || connection->input_start < connection->input_end));
     // While the peer does not take what it is sent, nothing more is received from it.

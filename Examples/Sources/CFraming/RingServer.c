@@ -62,10 +62,13 @@ typedef struct connection {
     uint32_t output_start, output_end;
     bool is_receiving;
     bool is_cancelled;
-    // No more requests are looked at; it ends when the answers are sent, or at once if it has failed.
+    // No more is received; it ends when the answers are sent, or at once if it has failed.
     bool is_over;
     bool has_failed;
+    // What is received is not looked at; when the answers are sent the client is told that there is no more, and has to end as well.
     bool wants_too_much;
+    bool has_shut_down;
+    bool is_shutting_down;
 } connection;
 
 typedef struct server {
@@ -90,7 +93,7 @@ typedef struct server {
 } server;
 
 // What an operation is doing; its user data is this, and the connection's slot above it.
-enum { STOP, ACCEPT, RECEIVE, CANCEL, SEND, CLOSE, KIND_BITS = 3 };
+enum { STOP, ACCEPT, RECEIVE, CANCEL, SEND, SHUT_DOWN, CLOSE, KIND_BITS = 3 };
 
 static uint64_t user_data(unsigned kind, unsigned slot) {
     return kind | (uint64_t)slot << KIND_BITS;
@@ -202,7 +205,7 @@ static void send_answers(server *server, unsigned slot) {
 
 // Finds the requests in what was received.
 static void look(server *server, connection *connection, const uint8_t *bytes, size_t count) {
-    while (count > 0 && !connection->is_over) {
+    while (count > 0 && !connection->is_over && !connection->wants_too_much) {
         if (connection->header_count < FRAMING_HEADER_BYTES) {
             connection->header |= (uint64_t)*bytes << (8 * connection->header_count);
             connection->header_count += 1;
@@ -211,7 +214,8 @@ static void look(server *server, connection *connection, const uint8_t *bytes, s
             if (connection->header_count < FRAMING_HEADER_BYTES) continue;
             connection->payload_left = (uint32_t)connection->header;
             if (connection->payload_left > server->byte_limit || connection->header >> 32 > server->byte_limit) {
-                connection->is_over = connection->wants_too_much = true;
+                connection->wants_too_much = true;
+                server->report.too_large += 1;
                 return;
             }
         }
@@ -248,12 +252,20 @@ static void publish_returned(server *server) {
 
 static void close_connection(server *server, unsigned slot) {
     connection *connection = &server->connections[slot];
-    if (connection->wants_too_much && !connection->has_failed) server->report.too_large += 1;
     free(connection->rest);
     struct io_uring_sqe *entry = next_entry(server);
     io_uring_prep_close_direct(entry, slot);
     io_uring_sqe_set_data64(entry, user_data(CLOSE, slot));
     server->open_count -= 1;
+}
+
+// Closing while there is something to be received would take answers from the client that it has not read yet.
+static void shut_down(server *server, unsigned slot) {
+    struct io_uring_sqe *entry = next_entry(server);
+    io_uring_prep_shutdown(entry, (int)slot, SHUT_WR);
+    entry->flags |= IOSQE_FIXED_FILE;
+    io_uring_sqe_set_data64(entry, user_data(SHUT_DOWN, slot));
+    server->connections[slot].has_shut_down = server->connections[slot].is_shutting_down = true;
 }
 
 // Does what a connection needs next.
@@ -263,7 +275,10 @@ static void advance(server *server, unsigned slot) {
     if (connection->is_over) {
         cancel_receive(server, slot);
         // The slot is another connection's as soon as it is closed: nothing may be in flight for it.
-        if (!connection->output && !connection->is_receiving) close_connection(server, slot);
+        if (!connection->output && !connection->is_receiving && !connection->is_shutting_down) close_connection(server, slot);
+    } else if (connection->wants_too_much) {
+        if (!connection->output && !connection->has_shut_down) shut_down(server, slot);
+        if (!connection->is_receiving) receive(server, slot);
     } else if (answer_count(connection) >= ANSWER_LIMIT) {
         cancel_receive(server, slot);
     } else if (!connection->is_receiving) {
@@ -334,6 +349,10 @@ static void take_ready(server *server) {
         switch (completion->user_data & ((1 << KIND_BITS) - 1)) {
         case RECEIVE: received(server, slot, completion); break;
         case SEND: sent(server, slot, completion); break;
+        case SHUT_DOWN:
+            server->connections[slot].is_shutting_down = false;
+            advance(server, slot);
+            break;
         case ACCEPT: accepted(server, completion); break;
         case STOP: server->is_running = false; break;
         // A receive that was cancelled says so itself.

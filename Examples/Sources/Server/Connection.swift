@@ -19,9 +19,9 @@ struct Connection {
     private enum Input {
         /// They are requests.
         case requests
-        /// They are not looked at: the server ends, and this is about the client's end of the connection.
+        /// They are not looked at: the server ends, or the client has asked for too much. This is about the client's end of the connection.
         case ignored
-        /// None come any more, or none that make sense.
+        /// None come any more.
         case over
     }
 
@@ -121,6 +121,17 @@ extension Connection {
     private mutating func close(in shard: inout ShardResources) throws {
         if let descriptor = remove(from: &shard) { try shard.ring.close(cancelling: descriptor, tag: .close) }
     }
+
+    /// Closes a connection that has failed; what wanted too much is counted already.
+    private mutating func fail(in shard: inout ShardResources) throws {
+        if !wantedTooMuch(shard) { shard.report.failed += 1 }
+        try close(in: &shard)
+    }
+
+    /// Whether it is the client's doing that its bytes are not looked at.
+    private func wantedTooMuch(_ shard: borrowing ShardResources) -> Bool {
+        if case .ignored = input { !shard.isStopping } else { false }
+    }
 }
 
 // MARK: Requests and answers
@@ -143,9 +154,7 @@ extension Connection {
             // All buffers are back by the time that it is submitted again.
             case .rearm, .completionQueueFull, .outOfBuffers, .cancelled: break
             case .endOfStream: input = .over
-            case .failed, .tableFull:
-                shard.report.failed += 1
-                return try close(in: &shard)
+            case .failed, .tableFull: return try fail(in: &shard)
             }
         }
         try goOn(in: &shard)
@@ -161,13 +170,13 @@ extension Connection {
         case .failure: return
         }
         report.requests += parser.requestCount - before
-        // What was asked for before what is too large is answered.
-        if case .over = input { report.tooLarge += 1 }
+        // What was asked for before what is too large is answered, and then the connection ends as it does with the server.
+        if case .ignored = input { report.tooLarge += 1 }
     }
 
     @inline(__always)
     private mutating func look(at lease: borrowing BufferLease) {
-        if !parser.parse(lease.span, into: &answers) { input = .over }
+        if !parser.parse(lease.span, into: &answers) { input = .ignored }
     }
 
     @inline(__always)
@@ -175,8 +184,7 @@ extension Connection {
         guard isOpen else { return }
         guard case .success(let count) = completed.result else {
             // The client is gone.
-            shard.report.failed += 1
-            return try close(in: &shard)
+            return try fail(in: &shard)
         }
         completed.operation.start += count
         if completed.operation.start < completed.operation.memory.count {
@@ -199,7 +207,7 @@ extension Connection {
         case .ignored: try goOnEnding(in: &shard)
         case .over: if hasAnswered { try close(in: &shard) }
         }
-        guard isOpen && !isSending else { return }
+        guard isOpen && !isSending, case .requests = input else { return }
         if !parser.isWithinRequest {
             try expect(.askAnything, in: &shard)
         } else if duty != .finishItsRequest {
@@ -243,6 +251,7 @@ extension Connection {
         guard hasAnswered && !hasShutDown else { return }
         try shard.ring.prepare(Shutdown(hold(), .sending), tag: .shutdown)
         hasShutDown = true
+        try expect(.takeItsAnswers, in: &shard)
     }
 
     /// Hands the connection over to another shard when nothing is in flight for it; what comes meanwhile stays in the socket.
@@ -281,7 +290,7 @@ extension Connection {
         guard number == timer.owner && self.timer == timer.tick else { return }
         self.timer = .max
         if deadline > shard.now { return try setTimer(in: &shard) }
-        if shard.isStopping { shard.report.cutOff += 1 } else { shard.report.timedOut += 1 }
+        if shard.isStopping { shard.report.cutOff += 1 } else if !wantedTooMuch(shard) { shard.report.timedOut += 1 }
         try close(in: &shard)
     }
 }

@@ -163,6 +163,10 @@ import URing
         }
 
         try load(port, 16, 200, "--depth", "4")
+        // Whom it has told that there is no more, it gives time to end as well.
+        #expect(try halfHeader.receiveAll() == [])
+        #expect(try greedy.receive() == [])
+        try load(port, 16, 200, "--depth", "4")
         // The server ends each of them by itself.
         #expect(try halfHeader.receiveAll() == [])
         #expect(try halfPayload.receiveAll() == [])
@@ -172,6 +176,37 @@ import URing
         try load(port, 16, 50)
         let text = try end(server)
         #expect(text.contains("Closed: 3 too slow, 2 that wanted too much, 1 that failed, 0 cut off at the end."))
+    }
+
+    @Test("S3-15: who asks for too much gets the answers that are due, whatever else it sends", arguments: ["ring", "c", "epoll"])
+    func answersBeforeARequestAboveTheLimitLeave(engine: String) throws {
+        let (server, port) = try serve(engine, "--limit", "1000000")
+        var client = try RequestClient(port: port)
+        let questions = (0..<8).flatMap { _ in RequestClient.request(payload: [1, 2, 3], answerByteCount: 500_000) }
+        #expect(try client.send(questions + RequestClient.header(payloadByteCount: 0xffff_ffff, answerByteCount: 1)))
+        // What belongs to the request lies in the socket when the answers are sent.
+        for _ in 0..<20 { _ = try client.send([UInt8](repeating: 1, count: 100_000)) }
+        #expect(try client.receiveAll().count == 8 * 500_000)
+        try client.endSending()
+        // The server closes it then, and has room for it; the report says why.
+        _ = consume client
+        try load(port, 4, 20)
+        let text = try end(server)
+        #expect(text.contains("1 that wanted too much"))
+        #expect(engine != "ring" || text.contains("Closed: 0 too slow, 1 that wanted too much, 0 that failed, 0 cut off at the end."))
+    }
+
+    @Test("S3-14: who asks for too much and does not end is closed in time")
+    func whoAsksForTooMuchHasNotForEver() throws {
+        let (server, port) = try serve("ring", "--request-timeout", "0.1")
+        var client = try RequestClient(port: port)
+        try client.send(RequestClient.header(payloadByteCount: 0xffff_ffff, answerByteCount: 1))
+        let deadline = ContinuousClock.now + .seconds(20)
+        var isTaken = true
+        while isTaken && .now < deadline { isTaken = try client.push([1]) }
+        #expect(!isTaken)
+        _ = consume client
+        #expect(try end(server).contains("Closed: 0 too slow, 1 that wanted too much, 0 that failed"))
     }
 
     @Test("S3-14: a request that comes byte by byte has no more time than another")
