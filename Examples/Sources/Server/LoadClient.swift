@@ -151,11 +151,17 @@ struct LoadClient: ~Copyable {
         try ring.submit(waitingFor: 1, options: WaitOptions(until: .deadline(.nanoseconds(end))))
         now = LoadClient.time
         while let completion = ring.nextReadyCompletion() {
-            heardAt = now
             switch completion.tag {
-            case .connect(let index): try connected(index, completion.take(Connect.self))
-            case .send(let index): try sent(index, completion.take(Send<Buffer>.self))
-            case .receive(let index): try received(index, completion.event(ReceiveMultishot.self))
+            case .connect(let index):
+                heardAt = now
+                try connected(index, completion.take(Connect.self))
+            case .send(let index):
+                // With a schedule there is always something more to send, and room for it for a long time whether the server lives or not.
+                if plan.schedule == nil { heardAt = now }
+                try sent(index, completion.take(Send<Buffer>.self))
+            case .receive(let index):
+                heardAt = now
+                try received(index, completion.event(ReceiveMultishot.self))
             case .shutdown: break
             }
         }

@@ -441,6 +441,20 @@ import URing
     }
 
     // All are due within 16 milliseconds, and far too large to be sent by then: the last answer comes so long after it was due.
+    @Test("S3-15: a load with a rate notices that the server is silent")
+    func aLoadWithARateNoticesASilentServer() throws {
+        let (server, port) = try serve("ring")
+        // The system takes connections and requests for it.
+        try server.suspend()
+        let start = ContinuousClock.now
+        let load = try run(
+            "server", "load", "--port", port, "--connections", "4", "--rate", "100", "--duration", "60", "--patience", "0.5")
+        #expect(load.status == 1 && load.errors.contains("has been silent for 0.5 seconds; 0 requests were answered."))
+        #expect(.now - start < .seconds(20))
+        server.resume()
+        _ = try end(server)
+    }
+
     @Test("S3-15: latencies count from when a request was due, not from when it could be sent")
     func latenciesCountFromWhenRequestsAreDue() throws {
         let (server, port) = try serve("ring")
