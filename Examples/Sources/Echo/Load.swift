@@ -52,6 +52,7 @@ struct Load: ParsableCommand {
     }
 
     func run() throws {
+        raiseFileLimit()
         var client = try LoadClient(
             server: Support.address(ip: address, port: port, "--address"), connectionCount: connections,
             requestCount: requests, byteCount: byteCount,

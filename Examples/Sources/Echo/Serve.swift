@@ -44,6 +44,7 @@ struct Serve: ParsableCommand {
     }
 
     func run() throws {
+        raiseFileLimit()
         let stop = try stopDescriptor()
         let listener = try listen(at: address, port: port)
         say("Listening at \(try Support.address(of: listener)) (\(engine.rawValue)); Ctrl-C ends.\n")

@@ -40,6 +40,7 @@ struct ShardedEcho: ParsableCommand {
     }
 
     func run() throws {
+        raiseFileLimit()
         let stop = try stopDescriptor()
         let listener = try listen(at: address, port: port)
         var acceptor = try Acceptor<ShardReport>(listener: listener, stop: stop)
