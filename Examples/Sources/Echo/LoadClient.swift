@@ -6,7 +6,8 @@ import URing
 
 /// Makes requests over many connections on one ring, and compares every byte that comes back.
 ///
-/// Each connection has one buffer, which goes from the send to the receive and back.
+/// Each connection receives while it sends: a server that sends back what it has received takes no more of a large request when nobody takes
+/// that.
 struct LoadClient: ~Copyable {
     /// What an operation is doing, and for which connection.
     private enum Tag {
@@ -21,6 +22,9 @@ struct LoadClient: ~Copyable {
         let socket: Descriptor
         var requestsDone = 0
         var sentAt = ContinuousClock.now
+        /// The buffer of the request, when it is sent, and that of the answer, when it has come.
+        var request: Buffer?
+        var answer: Buffer?
 
         init(_ socket: consuming Descriptor) {
             self.socket = socket
@@ -76,9 +80,7 @@ struct LoadClient: ~Copyable {
         let start = ContinuousClock.now
         deadline = start + duration
         for index in connections.indices {
-            var buffer = Buffer(byteCapacity: byteCount)
-            buffer.append(repeating: 0, count: byteCount)
-            try request(index, with: buffer, at: start)
+            try request(index, with: makeBuffer(), answer: makeBuffer(), at: start)
         }
         try finishAll()
         result.elapsed = .now - start
@@ -114,12 +116,24 @@ struct LoadClient: ~Copyable {
         }
     }
 
-    private mutating func request(_ index: Int, with buffer: consuming Buffer, at time: ContinuousClock.Instant) throws {
+    private func makeBuffer() -> Buffer {
+        var buffer = Buffer(byteCapacity: byteCount)
+        buffer.append(repeating: 0, count: byteCount)
+        return buffer
+    }
+
+    private mutating func request(
+        _ index: Int, with buffer: consuming Buffer, answer: consuming Buffer, at time: ContinuousClock.Instant
+    ) throws {
         let connection = connections[index]
         var bytes = buffer.mutableSpan
         pattern.fill(&bytes, connection: index, request: connection.requestsDone)
+        // Were bytes reported that nobody wrote, they would be zeros, and not what was received the last time.
+        var answerBytes = answer.mutableSpan
+        answerBytes.update(repeating: 0)
         connection.sentAt = time
         try ring.prepare(Send(connection.socket, from: buffer), tag: .send(index))
+        try ring.prepare(Receive(connection.socket, into: answer), tag: .receive(index))
     }
 
     private mutating func sent(_ index: Int, _ completed: consuming Completed<Send<Buffer>>) throws {
@@ -128,11 +142,8 @@ struct LoadClient: ~Copyable {
             try ring.prepare(completed.operation, tag: .send(index))
             return
         }
-        // Were bytes reported that nobody wrote, they would be zeros, and not what was sent from this very buffer.
-        var buffer = completed.operation.memory
-        var bytes = buffer.mutableSpan
-        bytes.update(repeating: 0)
-        try ring.prepare(Receive(connections[index].socket, into: buffer), tag: .receive(index))
+        connections[index].request = Optional(completed.operation.memory)
+        try goOn(index)
     }
 
     private mutating func received(_ index: Int, _ completed: consuming Completed<Receive<Buffer>>) throws {
@@ -143,23 +154,32 @@ struct LoadClient: ~Copyable {
             try ring.prepare(completed.operation, tag: .receive(index))
             return
         }
-        let now = ContinuousClock.now
+        connections[index].answer = Optional(completed.operation.memory)
+        try goOn(index)
+    }
+
+    /// Looks at an answer that has come whole, and makes the next request.
+    private mutating func goOn(_ index: Int) throws {
         let connection = connections[index]
+        // A part of a send may be on its way although the answer is there.
+        guard connection.request != nil, let answer = connection.answer.take(), let request = connection.request.take() else { return }
+        let now = ContinuousClock.now
         result.latencies.add(now - connection.sentAt)
-        let mismatch = pattern.mismatch(
-            in: completed.operation.memory.span, connection: index, request: connection.requestsDone)
-        if let mismatch {
-            throw Failure(
-                """
-                Wrong byte: of request \(connection.requestsDone) of connection \(index), byte \(mismatch.index) came back as \
-                \(mismatch.actual) instead of \(mismatch.expected).
-                """)
-        }
+        try compare(answer, connection: index, request: connection.requestsDone)
         result.verifiedByteCount += byteCount
         connection.requestsDone += 1
         if connection.requestsDone < requestCount && now < deadline {
-            try request(index, with: completed.operation.memory, at: now)
+            try self.request(index, with: request, answer: answer, at: now)
         }
+    }
+
+    private func compare(_ answer: borrowing Buffer, connection index: Int, request: Int) throws {
+        guard let mismatch = pattern.mismatch(in: answer.span, connection: index, request: request) else { return }
+        throw Failure(
+            """
+            Wrong byte: of request \(request) of connection \(index), byte \(mismatch.index) came back as \(mismatch.actual) instead of \
+            \(mismatch.expected).
+            """)
     }
 
     private mutating func hasShutDown(_ index: Int, _ completed: consuming Completed<Shutdown>) throws {

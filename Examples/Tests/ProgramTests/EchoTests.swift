@@ -26,8 +26,7 @@ import URing
         #expect(String(decoding: outcome.output, as: UTF8.self).contains("Served 16 connections"))
     }
 
-    // Requests are much larger than the pool, and are sent whole before an answer is read: receives find no buffer, and connections with too
-    // much unsent are made to wait.
+    // Requests are much larger than the pool: receives find no buffer, and connections with too much unsent are made to wait.
     @Test func aPoolOfFourSmallBuffersServesSixteenConnections() throws {
         let server = try Program("echo", ["serve", "--buffers", "4", "--buffer", "512"])
         let port = try portNumber(in: server.firstLine())
@@ -43,6 +42,18 @@ import URing
         #expect(outcome.errors == "")
         let exhaustions = String(decoding: outcome.output, as: UTF8.self).firstMatch(of: /(\d+) that found no buffer/)
         #expect(try #require(exhaustions.flatMap { Int($0.output.1) }) > 0)
+    }
+
+    // Far more than the sockets of both sides have room for, so it takes a load that receives while it sends.
+    @Test(arguments: ["uring", "epoll"]) func aRequestLargerThanTheSocketsComesBack(engine: String) throws {
+        let server = try Program("echo", ["serve", "--engine", engine])
+        let load = try run(
+            "echo", "load", "--port", portNumber(in: server.firstLine()), "--connections", "1", "--requests", "1", "--size", "16000000",
+            "--patience", "5", "--duration", "600")
+        #expect(load.status == 0 && load.errors == "")
+        #expect(String(decoding: load.output, as: UTF8.self).contains("Verified: all 16000000 bytes"))
+        server.terminate()
+        #expect(try server.outcome().status == 0)
     }
 
     // The clients are gone while the server has much to send to them, and goes on receiving.
