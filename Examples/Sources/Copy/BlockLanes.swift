@@ -21,7 +21,9 @@ struct BlockLanes {
         case writing(block: UInt64)
     }
 
-    /// Copies a file and returns how many bytes it has.
+    /// Copies a file and returns how many bytes it has: as many as there were at the first end that was met.
+    ///
+    /// If the file grows meanwhile, some bytes behind that may be written as well, with gaps between them.
     func copy(
         from source: borrowing Descriptor, named sourceName: String,
         to destination: borrowing Descriptor, named destinationName: String,
@@ -50,7 +52,7 @@ struct BlockLanes {
                         try ring.prepare(read.operation, tag: .reading(block: block))
                         continue
                     }
-                    if count == 0 { walk.end() }
+                    if count == 0 { walk.end(at: block + UInt64(read.operation.memory.count)) }
                     if read.operation.memory.count > 0 {
                         try ring.prepare(
                             Write(destination, from: read.operation.memory, at: .offset(block)), tag: .writing(block: block))
@@ -72,7 +74,7 @@ struct BlockLanes {
                 }
             }
         }
-        return copied
+        return Int64(walk.end ?? 0)
     }
 
     /// Reads a file and returns what identifies its contents.
@@ -96,7 +98,7 @@ struct BlockLanes {
                     try ring.prepare(read.operation, tag: .reading(block: block))
                     continue
                 }
-                if count == 0 { walk.end() }
+                if count == 0 { walk.end(at: block + UInt64(read.operation.memory.count)) }
                 if read.operation.memory.count > 0 { digest.add(read.operation.memory.span, at: block) }
                 if !walk.hasEnded {
                     let next = walk.take()
@@ -122,7 +124,8 @@ struct BlockLanes {
 /// Which blocks of a file have been begun.
 private struct Walk {
     let blockByteCount: Int
-    private(set) var hasEnded = false
+    /// Where the file ended, when a lane first looked behind a byte of it.
+    private(set) var end: UInt64?
     private var next: UInt64 = 0
 
     init(blockByteCount: Int) {
@@ -135,8 +138,11 @@ private struct Walk {
         return next
     }
 
-    mutating func end() {
-        hasEnded = true
+    var hasEnded: Bool { end != nil }
+
+    /// Notes the end that a lane has met; all blocks before the lowest one are whole.
+    mutating func end(at offset: UInt64) {
+        end = min(end ?? .max, offset)
     }
 }
 

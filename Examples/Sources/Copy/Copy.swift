@@ -50,10 +50,17 @@ struct Copy: ParsableCommand {
         let status = try ring.run(Statx(of: reader)).result.get(whenDoing: source)
         guard status.kind == .regular else { throw Failure("\(source) is not a regular file.") }
 
+        var isNew = true
         let writer = try attempt(destination) { () throws(Errno) in
-            try Descriptor(
-                opening: FilePath(destination), .readWrite, options: overwrite ? [.create] : [.create, .exclusiveCreate],
-                permissions: status.permissions)
+            let path = FilePath(destination)
+            do throws(Errno) {
+                return try Descriptor(
+                    opening: path, .readWrite, options: [.create, .exclusiveCreate], permissions: status.permissions)
+            } catch {
+                guard overwrite && error == .fileExists else { throw error }
+                isNew = false
+                return try Descriptor(opening: path, .readWrite, options: .create, permissions: status.permissions)
+            }
         }
         do {
             let replaced = try ring.run(Statx(of: writer)).result.get(whenDoing: destination)
@@ -67,7 +74,7 @@ struct Copy: ParsableCommand {
             if verify { try compare(reader, writer, in: lanes) }
         } catch {
             // What could not be finished goes, unless it was there before.
-            if !overwrite { _ = try ring.run(UnlinkAt(FilePath(destination))) }
+            if isNew { _ = try ring.run(UnlinkAt(FilePath(destination))) }
             try endIfStopped(error)
             throw error
         }
@@ -82,8 +89,8 @@ struct Copy: ParsableCommand {
         let start = ContinuousClock.now
         let byteCount = try lanes.copy(from: reader, named: source, to: writer, named: destination) { line.update($0) }
         line.end()
-        // What was there before may have been longer.
-        if overwrite { try ring.run(FTruncate(writer, to: UInt64(byteCount))).result.get(whenDoing: destination) }
+        // What was there before may have been longer, and what has come to the source meanwhile may have been copied in parts.
+        try ring.run(FTruncate(writer, to: UInt64(byteCount))).result.get(whenDoing: destination)
         let seconds = (.now - start) / .seconds(1)
         let rate = decimal(Double(byteCount) / seconds / 1e6, places: 0)
         say("Copied \(byteCount) bytes in \(decimal(seconds, places: 2)) s, \(rate) MB/s.\n")
