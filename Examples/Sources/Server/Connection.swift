@@ -262,6 +262,7 @@ extension Connection {
         }
         guard let descriptor = remove(from: &shard) else { return }
         shard.report.moved += 1
+        shard.leavingCount += 1
         try shard.ring.prepare(SendRingDescriptor(descriptor, to: next, value: number), tag: .move(Int(number)))
     }
 }

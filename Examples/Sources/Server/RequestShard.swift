@@ -68,7 +68,9 @@ struct RequestShard: Shard, ~Copyable {
     }
 
     consuming func run() throws -> ShardReport {
-        while !resources.isStopping || resources.openCount > 0 {
+        while !resources.isStopping || resources.openCount > 0 || resources.leavingCount > 0
+            || !resources.moves.mayEnd(shard: resources.number)
+        {
             try submitAndWait()
             while let completion = resources.ring.nextReadyCompletion() {
                 switch completion.tag {
@@ -130,10 +132,11 @@ struct RequestShard: Shard, ~Copyable {
 
     /// Takes a connection back if the other shard has no room for it or has ended.
     private mutating func moved(_ number: Int, _ completed: consuming Completed<SendRingDescriptor>) throws {
+        resources.leavingCount -= 1
         guard case .failure = completed.result else { return }
         resources.report.moved -= 1
         resources.report.connections -= 1
-        try begin(completed.operation.descriptor, resources.moves.take(UInt32(number)))
+        try begin(completed.operation.descriptor, resources.moves.takeBack(UInt32(number)))
     }
 
     private mutating func ticked(_ completed: consuming Completed<Timeout>) throws {

@@ -30,6 +30,8 @@ struct ShardResources: ~Copyable {
     private var spareOutputs = BufferVector()
 
     var openCount = 0
+    /// How many connections have been sent to another shard, and may come back.
+    var leavingCount = 0
     var isStopping = false
     var report = ShardReport()
 

@@ -275,6 +275,19 @@ import URing
         #expect(String(decoding: outcome.output, as: UTF8.self).contains("Verified: all"))
     }
 
+    // With one request for each stay most connections are on their way from thread to thread at any time.
+    @Test("S3-13: connections that are moving when the server ends get the rest of their answers")
+    func connectionsThatAreMovingAreNotLostAtTheEnd() throws {
+        for _ in 0..<10 {
+            let (server, port) = try serve("ring", "--threads", "16", "--move-after", "1", "--drain", "60")
+            let load = try Program("server", ["load", "--port", port, "--connections", "512", "--answer", "10", "--until-closed"])
+            try self.load(port, 4, 100)
+            #expect(try end(server).contains("0 that failed, 0 cut off at the end."))
+            let outcome = try load.outcome()
+            #expect(outcome.status == 0 && outcome.errors == "")
+        }
+    }
+
     @Test("S3-15: a client that takes nothing does not keep the server from ending")
     func theEndDoesNotWaitForEver() throws {
         let (server, port) = try serve("ring", "--drain", "0.2")
