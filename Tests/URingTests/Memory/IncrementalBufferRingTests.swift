@@ -96,6 +96,37 @@ import Testing
         #expect(pool.availableCount == 2 && pool.leaseCount == 0)
     }
 
+    /// The kernel posts what a multishot receives at once, and what others do at the end of the submission, unless it sees to the order.
+    @Test(arguments: RingKind.allCases)
+    func operationsOfAllKindsShareABuffer(kind: RingKind) throws {
+        try withRing(kind) { ring in
+            let pool = try ring.makeBufferRing(count: 1, byteCount: 4096, mode: .incremental())
+            let a = try DescriptorPair.sockets()
+            let b = try DescriptorPair.sockets()
+            let c = try DescriptorPair.sockets()
+            let pipe = try DescriptorPair.pipe()
+            #expect(a.second.sendNow(pattern(100, seed: 1)) == 100 && b.second.sendNow(pattern(90, seed: 2)) == 90)
+            #expect(c.second.sendNow(pattern(80, seed: 3)) == 80)
+            _ = try ring.run(Write(pipe.second, from: Buffer(copying: pattern(70, seed: 4)))).result.get()
+            try ring.prepare(ReceiveProvided(a.first, into: pool), tag: 1, timeout: .after(.seconds(5)))
+            try ring.prepare(ReceiveMultishot(b.first, into: pool), tag: 2)
+            try ring.prepare(ReceiveBundle(c.first, into: pool), tag: 3)
+            try ring.prepare(ReadProvided(pipe.first, into: pool), tag: 4)
+            var bytes: [Int: [UInt8]] = [:]
+            while bytes.count < 4 {
+                let completion = try ring.nextCompletionWaiting()
+                let tag = completion.tag
+                switch tag {
+                case 1: bytes[tag] = try completion.take(ReceiveProvided.self).result.get().copyBytes()
+                case 2: bytes[tag] = try completion.event(ReceiveMultishot.self).expectMore().copyBytes()
+                case 3: bytes[tag] = try completion.take(ReceiveBundle.self).result.get().copyBytes()
+                default: bytes[tag] = try completion.take(ReadProvided.self).result.get().copyBytes()
+                }
+            }
+            for tag in 1...4 { #expect(bytes[tag] == pattern(110 - 10 * tag, seed: tag), "\(tag)") }
+        }
+    }
+
     @Test func anOperationIsPreparedAgain() throws {
         var ring = try Ring<Int>(entries: 16)
         let pool = try ring.makeBufferRing(count: 1, byteCount: 4096, mode: .incremental())
