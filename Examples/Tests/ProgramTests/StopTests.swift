@@ -32,7 +32,8 @@ import Testing
     }
 
     @Test(arguments: [
-        (["copy"], ["--block", "4096", "--depth", "1"]), (["programs", "write-file"], ["--size", "268435456", "--block", "8"]),
+        (["copy"], ["--block", "4096", "--depth", "1"]), (["copy"], ["--overwrite", "--block", "4096", "--depth", "1"]),
+        (["programs", "write-file"], ["--size", "268435456", "--block", "8"]),
         (["programs", "copy"], ["--block", "512"]), (["programs", "copy"], ["--block", "512", "--linked"]),
         (["programs", "bench", "copies"], ["--block", "512"]),
     ])
