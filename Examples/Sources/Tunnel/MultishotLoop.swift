@@ -74,8 +74,8 @@ struct MultishotLoop: ~Copyable {
     /// How many completions to wait for.
     ///
     /// Datagrams and packets are taken during the call that submits them, so the writes' own completions are no news: with one more the
-    /// call waits for what comes next, and there is one call for each batch instead of two. When buffers are short, they are. A write that was
-    /// submitted before and goes on may end at any time, so then nobody can say how many completions are the writes' own.
+    /// call waits for what comes next, and there is one call for each batch instead of two. When buffers are short, they are. A write that
+    /// was submitted before and goes on may end at any time, so then nobody can say how many completions are the writes' own.
     private var eventCount: Int {
         waiting[0] || waiting[1] || passingCount > preparedCount ? 1 : preparedCount + 1
     }
@@ -123,8 +123,8 @@ struct MultishotLoop: ~Copyable {
                 statistics.calls += 1
                 preparedCount = 0
             }
-            // A send that waited for room in the socket would keep its buffer from the other direction, and the loop from what comes there. Who
-            // sends too fast loses packets, as at any router.
+            // A send that waited for room in the socket would keep its buffer from the other direction, and the loop from what comes there.
+            // Who sends too fast loses packets, as at any router.
             switch direction {
             case .outward where isZeroCopy:
                 try ring.prepare(SendZeroCopy(sides.socket, from: lease, flags: .doNotWait, reportsUsage: true), tag: .passZeroCopy)

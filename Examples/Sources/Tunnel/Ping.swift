@@ -9,8 +9,10 @@ import URing
 struct Ping: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Send ICMP echo requests one after the other, and tell how many were lost and how long they took.",
-        discussion:
-            "Like ping(8), which gives no median. It gives up when three in a row are lost; one that the network cannot pass on is lost at once. It needs CAP_NET_RAW."
+        discussion: """
+            Like ping(8), which gives no median. It gives up when three in a row are lost; one that the network cannot pass on is lost at \
+            once. It needs CAP_NET_RAW.
+            """
     )
 
     @Argument(help: ArgumentHelp("Whom to ask.", valueName: "ip"))

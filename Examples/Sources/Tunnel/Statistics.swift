@@ -23,7 +23,8 @@ struct Statistics: CustomStringConvertible {
     var failed = 0
     /// Errors that the network reported to the socket, such as that nobody listens at the peer.
     var networkErrors = 0
-    /// How often there was nothing to do, `EAGAIN`: a read found no packet and was prepared again, or a send no room and the packet is lost.
+    /// How often there was nothing to do, `EAGAIN`: a read found no packet and was prepared again, or a send found no room and the packet is
+    /// lost.
     var foundNothing = 0
     /// How often a receive found no buffer.
     var exhaustions = 0

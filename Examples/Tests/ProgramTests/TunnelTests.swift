@@ -224,8 +224,8 @@ import URing
         #expect(report.contains("From the peer: 1 packets, 28 bytes.\n"))
     }
 
-    // Each message comes from a router, of a packet that the end has sent: nobody speaks UDP there, the network is unknown, the host is unknown, it is
-    // isolated, the host is forbidden.
+    // Each message comes from a router, of a packet that the end has sent: nobody speaks UDP there, the network is unknown, the host is
+    // unknown, it is isolated, the host is forbidden.
     @Test(arguments: ["multishot", "slots", "epoll", "liburing"]) func whatTheNetworkReportsDoesNotEndIt(engine: String) throws {
         try Self.requireRoot()
         let called = try Program("tunnel", ["run", "--isolate", "--engine", engine])
