@@ -140,7 +140,8 @@ import URing
         }
     }
 
-    @Test(arguments: ["multishot", "slots", "epoll", "liburing"]) func aSlowWayOutDoesNotHoldUpTheOtherWay(engine: String) throws {
+    @Test(arguments: [[], ["--zero-copy"], ["--engine", "slots"], ["--engine", "epoll"], ["--engine", "liburing"]])
+    func aSlowWayOutDoesNotHoldUpTheOtherWay(options: [String]) throws {
         try Self.requireRoot()
         // Two networks with a link between them, on which one end has 2 Mbit/s to send.
         let (far, near) = (try Self.network(), try Self.network())
@@ -152,10 +153,10 @@ import URing
         try runTool("/usr/sbin/tc", "qdisc add dev near root tbf rate 2mbit burst 10kb latency 10s", inNetworkOf: near)
         let peer = try UDPSocket(at: SocketAddress(ip: "192.0.2.1", port: 0), inNetworkOf: far)
         let arguments = [
-            "run", "--isolate", "--engine", engine, "--address", "192.0.2.2", "--peer", "192.0.2.1", "--inside", "10.9.0.2",
+            "run", "--isolate", "--address", "192.0.2.2", "--peer", "192.0.2.1", "--inside", "10.9.0.2",
             "--inside-peer", "10.9.0.1", "--peer-port", "\(peer.address.port ?? 0)",
         ]
-        let end = try Program("tunnel", arguments, inNetworkOf: near)
+        let end = try Program("tunnel", arguments + options, inNetworkOf: near)
         let line = try end.firstLine()
         let endAddress = try SocketAddress(ip: "192.0.2.2", port: try #require(UInt16(try portNumber(in: line))))
         let inside = try UDPSocket(at: SocketAddress(ip: "10.9.0.2", port: 0), inNetworkOf: end)
@@ -174,7 +175,10 @@ import URing
         let report = String(decoding: outcome.output, as: UTF8.self)
         #expect(report.contains("From the peer: 200 packets"))
         #expect(try Self.number(/Not passed on: (\d+) packets/, in: report) > 1000)
-        #expect(engine != "multishot" || report.contains("Not given back: 0 buffers."))
+        // A zero-copy send whose packet waits for the link has not ended, and its buffer is not missing.
+        if options.first != "--engine" {
+            #expect(report.contains("Not given back: 0 buffers.") || report.contains("Still on their way: "))
+        }
     }
 
     /// A network namespace of its own, which ends with the program.
