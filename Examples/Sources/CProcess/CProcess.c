@@ -61,7 +61,12 @@ static void end_with_children(int signal_number) {
 int process_begin_adoption(void) {
     struct sigaction action = { .sa_handler = end_with_children };
     sigemptyset(&action.sa_mask);
-    if (sigaction(SIGINT, &action, NULL) < 0 || sigaction(SIGTERM, &action, NULL) < 0) return -errno;
+    if (sigaction(SIGINT, &action, NULL) < 0 || sigaction(SIGTERM, &action, NULL) < 0 || sigaction(SIGQUIT, &action, NULL) < 0)
+        return -errno;
+    // A terminal that is gone ends nothing that was started to outlive it.
+    struct sigaction previous;
+    if (sigaction(SIGHUP, NULL, &previous) < 0) return -errno;
+    if (previous.sa_handler != SIG_IGN && sigaction(SIGHUP, &action, NULL) < 0) return -errno;
     // Whoever started this process may have blocked them.
     process_allow_end();
     atomic_store(&is_starting, true);

@@ -35,6 +35,12 @@ func makeLoop(_ backend: EventLoop.Backend, rearming: EventLoop.Rearming = .lazy
     do {
         return try EventLoop(backend: backend, rearming: rearming)
     } catch {
-        throw Failure("Cannot make a loop with \(backend): \(error)")
+        let means =
+            switch backend {
+            case .polls(registeringFiles: false): "polls"
+            case .polls(registeringFiles: true): "polls on registered files"
+            case .epoll: "an epoll set"
+            }
+        throw Failure("Cannot make a loop with \(means): \(error)")
     }
 }
