@@ -158,6 +158,14 @@ import Testing
         }
     }
 
+    /// A poll that goes on, as nobody would say of a `RawOperation`.
+    private static var repeatingPoll: RawEntry {
+        var poll = RawEntry(.pollAdd)
+        poll.length = CURING_POLL_ADD_MULTI
+        poll.operationFlags = PollEvents.input.rawValue
+        return poll
+    }
+
     @Test func completingMoreThanOnceTraps() async {
         expectSentence(
             "More completions of this operation are to come; it has to be a multishot operation.",
@@ -165,10 +173,7 @@ import Testing
                 let counter = try EventCounter()
                 try counter.add()
                 var ring = try Ring<Int>(entries: 8)
-                var poll = RawEntry(.pollAdd)
-                poll.length = CURING_POLL_ADD_MULTI
-                poll.operationFlags = PollEvents.input.rawValue
-                _ = try ring.run(unsafe RawOperation(poll, on: counter, owning: ()))
+                _ = try ring.run(unsafe RawOperation(RawTests.repeatingPoll, on: counter, owning: ()))
             })
     }
 
@@ -179,10 +184,7 @@ import Testing
                 let counter = try EventCounter()
                 try counter.add()
                 var ring = try Ring<Int>(entries: 8)
-                var poll = RawEntry(.pollAdd)
-                poll.length = CURING_POLL_ADD_MULTI
-                poll.operationFlags = PollEvents.input.rawValue
-                try ring.prepare(unsafe RawOperation(poll, on: counter, owning: ()), tag: 0)
+                try ring.prepare(unsafe RawOperation(RawTests.repeatingPoll, on: counter, owning: ()), tag: 0)
                 let first = try ring.nextCompletionWaiting()
                 _ = try ring.cancelAll()
                 _ = try ring.nextCompletionWaiting().take(RawOperation<Void>.self)
@@ -197,10 +199,7 @@ import Testing
                 let counter = try EventCounter()
                 try counter.add()
                 var ring = try Ring<Int>(entries: 8)
-                var poll = RawEntry(.pollAdd)
-                poll.length = CURING_POLL_ADD_MULTI
-                poll.operationFlags = PollEvents.input.rawValue
-                try ring.prepare(unsafe RawOperation(poll, on: counter, owning: ()), tag: 0)
+                try ring.prepare(unsafe RawOperation(RawTests.repeatingPoll, on: counter, owning: ()), tag: 0)
                 drop(try ring.nextCompletionWaiting())
             })
     }
