@@ -42,8 +42,7 @@ public struct Completion<Tag: BitwiseCopyable>: ~Copyable {
     /// - Precondition: The operation is of this type. With one tag for several types, ask ``is(_:)`` first.
     @inlinable @inline(__always)
     public consuming func take<Op: SingleShotOperation & ~Copyable>(_: Op.Type) -> Completed<Op> {
-        core.expect(Op.self)
-        return core.finish(Op.self, payloadOffset: SlotLayout.payloadOffset(Tag.self))
+        core.finish(Op.self, payloadOffset: SlotLayout.payloadOffset(Tag.self))
     }
 
     /// Takes back the operation that a token names, with its result.
@@ -52,8 +51,7 @@ public struct Completion<Tag: BitwiseCopyable>: ~Copyable {
     @inlinable @inline(__always)
     public consuming func take<Op: SingleShotOperation & ~Copyable>(_ token: Token<Op>) -> Completed<Op> {
         core.expect(token.any)
-        // The generations of a slot begin anew after 2^32 operations, and the token of one of long ago names another then.
-        core.expect(Op.self)
+        // This compares the type, too: the generations of a slot begin anew after 2^32 operations, and the token of one of long ago names another then.
         return core.finish(Op.self, payloadOffset: SlotLayout.payloadOffset(Tag.self))
     }
 
@@ -62,8 +60,8 @@ public struct Completion<Tag: BitwiseCopyable>: ~Copyable {
     /// - Precondition: The operation is of this type, and its earlier completions were taken or dropped before the last one is taken.
     @inlinable @inline(__always)
     public consuming func event<Op: RepeatingOperation & ~Copyable>(_: Op.Type) -> Event<Op> {
-        core.expect(Op.self)
         if hasMore {
+            core.expect(Op.self)
             return .more(core.continue(Op.self, payloadOffset: SlotLayout.payloadOffset(Tag.self)))
         }
         return .finished(core.finish(Op.self, payloadOffset: SlotLayout.payloadOffset(Tag.self)))
@@ -107,14 +105,16 @@ struct CompletionCore: ~Copyable {
             "This completion is of another operation than the token's.")
     }
 
-    /// Sees to it that this is the last completion, and the others were dealt with: one that more follow is itself outstanding.
+    /// Sees to it that this is the last completion of an operation of this type, and the others were dealt with: one that more follow is
+    /// itself outstanding.
     @inlinable @inline(__always)
-    func expectNoneOutstanding() {
-        if unsafe slot.header.pointee.outstanding != 0 { someOutstanding() }
+    func expectEnd<Op: Operation & ~Copyable>(of _: Op.Type) {
+        if !slot.isTypeWithNoneOutstanding(Op.self) { noEnd(of: Op.self) }
     }
 
     @usableFromInline @inline(never)
-    func someOutstanding() -> Never {
+    func noEnd<Op: Operation & ~Copyable>(of _: Op.Type) -> Never {
+        expect(Op.self)
         expectLast()
         trap("Take or drop the earlier completions of a multishot operation before its last one.")
     }
@@ -137,7 +137,7 @@ struct CompletionCore: ~Copyable {
     consuming func again<Op: Operation & ~Copyable>(
         _: Op.Type, payloadOffset: Int, _ body: (inout Op, consuming Result<Op.Success, Errno>) throws -> Void
     ) throws -> Slot {
-        expectNoneOutstanding()
+        expectEnd(of: Op.self)
         let (slot, table, entry) = (slot, table, entry)
         discard self
         do {
@@ -152,7 +152,7 @@ struct CompletionCore: ~Copyable {
     /// Ends the operation: moves it out and frees its slot.
     @inlinable @inline(__always)
     consuming func finish<Op: Operation & ~Copyable>(_: Op.Type, payloadOffset: Int) -> Completed<Op> {
-        expectNoneOutstanding()
+        expectEnd(of: Op.self)
         let (slot, table, entry) = (slot, table, entry)
         discard self
         return table.finish(Op.self, slot: slot, payloadOffset: payloadOffset, entry: entry)

@@ -2,18 +2,52 @@
 
 /// The start of every slot; the tag and then the operation follow it.
 ///
-/// While a slot is free, the link to the next free one lies in the place of the type, and the two fields behind the user data are
-/// zero and false.
+/// While a slot is free, the link to the next free one lies in the place of the type, and nothing is abandoned or outstanding.
 @usableFromInline
 struct SlotHeader {
-    /// The operation's type, or its ``OperationNumber`` in the first word: how a slot is emptied when nobody knows any more what is in it.
+    /// The operation's type, unless it has a number: how a slot is emptied when nobody knows any more what is in it.
     @usableFromInline var type: any (Operation & ~Copyable).Type
     /// The user data of the operation in the slot, or of the next one while the slot is free.
     @usableFromInline var userData: UInt64
-    /// How many completions with more to come (`F_MORE`) are in the hands of the caller.
-    @usableFromInline var outstanding: UInt32
+    @usableFromInline var state: SlotState
+}
+
+/// What is known of the operation in a slot, in one word, so that one comparison tells that it is of a type and nothing else is to be known.
+@usableFromInline
+struct SlotState: BitwiseCopyable, Equatable {
+    /// The number is in bits 0 to 6, whether the operation is abandoned in bit 7, and the count of its completions above.
+    @usableFromInline var bits: UInt32
+
+    /// The state of an operation that is put into its slot.
+    @inlinable @inline(__always)
+    init(_ number: OperationNumber?) {
+        bits = number.map { UInt32($0.rawValue) } ?? 0
+    }
+
+    /// What stands for the operation's type, if it has a number.
+    @inlinable
+    var number: OperationNumber? {
+        @inline(__always) get { OperationNumber(rawValue: UInt8(truncatingIfNeeded: bits & 0x7f)) }
+    }
+
     /// Whether the last completion was dropped while earlier ones were still out: the last of those frees the slot.
-    @usableFromInline var isAbandoned: Bool
+    @inlinable
+    var isAbandoned: Bool {
+        @inline(__always) get { bits & 0x80 != 0 }
+        set { bits = newValue ? bits | 0x80 : bits & ~0x80 }
+    }
+
+    /// How many completions with more to come (`F_MORE`) are in the hands of the caller.
+    @inlinable
+    var outstanding: UInt32 {
+        @inline(__always) get { bits >> 8 }
+    }
+
+    /// Counts a completion with more to come; more than 16 million at a time trap.
+    mutating func beginEvent() { bits += 0x100 }
+
+    @inlinable @inline(__always)
+    mutating func endEvent() { bits &-= 0x100 }
 }
 
 /// Where the parts of a slot lie for one type of tag.

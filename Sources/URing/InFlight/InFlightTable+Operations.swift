@@ -97,18 +97,18 @@ extension InFlightTable {
     /// One of the completions with more to come has been dealt with; frees the slot when that was the last thing holding it.
     @inlinable @inline(__always)
     func endEvent(of slot: Slot) {
-        unsafe slot.header.pointee.outstanding &-= 1
-        if unsafe slot.header.pointee.isAbandoned { discardIfQuiet(slot) }
+        unsafe slot.header.pointee.state.endEvent()
+        if unsafe slot.header.pointee.state.isAbandoned { discardIfQuiet(slot) }
     }
 
     @usableFromInline @inline(never)
     func discardIfQuiet(_ slot: Slot) {
-        if unsafe slot.header.pointee.outstanding == 0 { discard(slot) }
+        if unsafe slot.header.pointee.state.outstanding == 0 { discard(slot) }
     }
 
     /// Counts a completion with more to come, so that the slot stays until it is dealt with.
     func beginEvent(of slot: Slot) {
-        unsafe slot.header.pointee.outstanding &+= 1
+        unsafe slot.header.pointee.state.beginEvent()
     }
 
     /// Releases what a completion that nobody took stands for.
@@ -119,10 +119,10 @@ extension InFlightTable {
         slot.type.disposeOfResult(in: slot, of: self, payloadOffset: payloadOffset, entry: entry)
         if entry.flags.contains(.more) {
             endEvent(of: slot)
-        } else if unsafe slot.header.pointee.outstanding == 0 {
+        } else if unsafe slot.header.pointee.state.outstanding == 0 {
             discard(slot)
         } else {
-            unsafe slot.header.pointee.isAbandoned = true
+            unsafe slot.header.pointee.state.isAbandoned = true
         }
     }
 
@@ -132,7 +132,7 @@ extension InFlightTable {
         let payloadOffset = unsafe state.pointee.payloadOffset
         // SAFETY: the header's type is what `insert` put into the payload, and the kernel is done with it.
         slot.type.destroy(in: slot, of: self, payloadOffset: payloadOffset)
-        unsafe slot.header.pointee.isAbandoned = false
+        unsafe slot.header.pointee.state.isAbandoned = false
         free(slot)
     }
 }

@@ -154,8 +154,7 @@ struct InFlightTable: BitwiseCopyable {
             offset -= slotByteCount
             let slot = unsafe Slot(base: state.pointee.slots + offset)
             unsafe slot.header.pointee.userData = UserData.operation(byteOffset: offset, generation: state.pointee.firstGeneration)
-            unsafe slot.header.pointee.outstanding = 0
-            unsafe slot.header.pointee.isAbandoned = false
+            unsafe slot.header.pointee.state = SlotState(nil)
             unsafe slot.setNextFree(state.pointee.firstFree)
             unsafe state.pointee.firstFree = slot.base
         }

@@ -6,7 +6,7 @@
 /// comparison. Its number is known when the code is compiled: the comparisons of types in ``init(of:)`` are made by the compiler. An
 /// operation needs none; one that loops do most gets it here.
 @usableFromInline
-enum OperationNumber: UInt, CaseIterable {
+enum OperationNumber: UInt8, CaseIterable {
     case nop = 1
     case poll
     case readIntoBuffer
@@ -67,31 +67,37 @@ enum OperationNumber: UInt, CaseIterable {
     }
 }
 
-// The type in a slot's header: its number in the place of the first word, or the type itself. No type lies at an address so small.
+// The type in a slot's header: its number, or the type itself.
 extension Slot {
     /// Notes the type of the operation that is put into the slot.
     @inlinable @inline(__always)
     func setType<Op: Operation & ~Copyable>(_: Op.Type) {
-        // SAFETY: the slot was free, so nobody relies on what is in the place of the type.
-        if let number = OperationNumber(of: Op.self) {
-            unsafe base.storeBytes(of: number.rawValue, as: UInt.self)
-        } else {
-            unsafe header.pointee.type = Op.self
-        }
+        // SAFETY: the slot was free, so nobody relies on what is in the place of the type, and nothing is outstanding.
+        let number = OperationNumber(of: Op.self)
+        if number == nil { unsafe header.pointee.type = Op.self }
+        unsafe header.pointee.state = SlotState(number)
     }
 
     /// Whether the operation in the slot is of this type.
     @inlinable @inline(__always)
     func isType<Op: Operation & ~Copyable>(_: Op.Type) -> Bool {
-        // SAFETY: the slot is in use, so its first word is the number of a type or the address of one. Every type has either a number or
-        // none, so one word tells.
-        unsafe base.load(as: UInt.self)
-            == OperationNumber(of: Op.self)?.rawValue ?? UInt(bitPattern: ObjectIdentifier(Op.self))
+        // SAFETY: the slot is in use, so it has the number of a type or the address of one. In the place of the address a type with a number leaves
+        // the link that the slot had when it was free, and no type lies in a table.
+        if let number = OperationNumber(of: Op.self) { return unsafe header.pointee.state.number == number }
+        return unsafe base.load(as: UInt.self) == UInt(bitPattern: ObjectIdentifier(Op.self))
+    }
+
+    /// Whether the operation in the slot is of this type, and no completion of it that more follow is in the hands of the caller.
+    @inlinable @inline(__always)
+    func isTypeWithNoneOutstanding<Op: Operation & ~Copyable>(_: Op.Type) -> Bool {
+        // SAFETY: as above.
+        if let number = OperationNumber(of: Op.self) { return unsafe header.pointee.state == SlotState(number) }
+        return unsafe isType(Op.self) && header.pointee.state.outstanding == 0
     }
 
     /// The type of the operation in the slot.
     var type: any (Operation & ~Copyable).Type {
-        // SAFETY: the slot is in use, so what is no number is a type.
-        unsafe OperationNumber(rawValue: base.load(as: UInt.self))?.type ?? header.pointee.type
+        // SAFETY: the slot is in use, so without a number it has a type.
+        unsafe header.pointee.state.number?.type ?? header.pointee.type
     }
 }

@@ -19,6 +19,10 @@ struct CompletionQueue: BitwiseCopyable {
     @usableFromInline let mask: UInt32
     /// How many bytes entries are apart.
     @usableFromInline let stride: Int
+    /// Where the next entry lies, unless that is `readyEnd`.
+    @usableFromInline var nextPlace: UnsafeMutableRawPointer
+    /// Up to where entries lie one behind the other that were ready when the tail was looked at last.
+    @usableFromInline var readyEnd: UnsafeMutableRawPointer
     /// Places that no submission entry stands for: of fillers, of the second halves of large entries, and of completions after which more
     /// come.
     @usableFromInline var extraCount: UInt32
@@ -31,6 +35,8 @@ struct CompletionQueue: BitwiseCopyable {
         unsafe entryCount = ring.cq_entries
         unsafe mask = ring.cq_entries &- 1
         unsafe stride = 16 << Int(ring.cqe_shift)
+        unsafe nextPlace = UnsafeMutableRawPointer(ring.cqes)
+        unsafe readyEnd = nextPlace
         extraCount = 0
     }
 
@@ -47,27 +53,43 @@ struct CompletionQueue: BitwiseCopyable {
         @inline(__always) get { unsafe curing_load_acquire_u32(tail) &- head }
     }
 
+    /// Whether there is an entry to be read.
+    ///
+    /// The tail is looked at once for all that is ready then.
     @inlinable @inline(__always)
-    func advance(to head: UInt32) {
-        // Release: our reads of the entry happen before the kernel's writes to its place.
-        unsafe curing_store_release_u32(sharedHead, head)
+    mutating func hasNext() -> Bool {
+        unsafe nextPlace != readyEnd || findReady()
     }
 
-    /// Looks at the next entry; nil when there is none.
-    @inlinable @inline(__always)
-    func peek() -> QueuedCompletion? {
-        let head = head
-        guard unsafe curing_load_acquire_u32(tail) != head else { return nil }
+    /// The next entry.
+    ///
+    /// - Precondition: There is one, as ``hasNext()`` has just said.
+    @inlinable
+    var first: QueuedCompletion {
         // SAFETY: the entry is before the tail, and its place stays ours until the head passes it. The user data is followed by the result and
         // the flags, which are one word with the flags above where numbers begin with their lowest byte, as on all machines that Swift has Linux for.
-        let place = unsafe UnsafeMutableRawPointer(entries) + Int(truncatingIfNeeded: head & mask) &* stride
-        return unsafe place.load(as: QueuedCompletion.self)
+        @inline(__always) get { unsafe nextPlace.load(as: QueuedCompletion.self) }
+    }
+
+    /// Finds the entries that are ready by now and lie one behind the other; whether there are any.
+    @inlinable @inline(__always)
+    mutating func findReady() -> Bool {
+        let readyCount = readyCount
+        if readyCount == 0 { return false }
+        let index = head & mask
+        // SAFETY: all these entries are before the tail, and before the end of the queue's memory.
+        unsafe nextPlace = UnsafeMutableRawPointer(entries) + Int(truncatingIfNeeded: index) &* stride
+        unsafe readyEnd = nextPlace + Int(truncatingIfNeeded: min(readyCount, entryCount &- index)) &* stride
+        return true
     }
 
     /// Gives the place of the next entry, which takes one, back to the kernel.
     @inlinable @inline(__always)
-    func consume() {
-        advance(to: head &+ 1)
+    mutating func consume() {
+        // SAFETY: the entry is before `readyEnd`.
+        unsafe nextPlace += stride
+        // Release: our reads of the entry happen before the kernel's writes to its place.
+        unsafe curing_store_release_u32(sharedHead, head &+ 1)
     }
 
     /// Gives the place or places of the next entry back to the kernel, and says whether it was a filler, which says nothing.
@@ -77,13 +99,15 @@ struct CompletionQueue: BitwiseCopyable {
         let isFiller = flags.contains(.skip)
         let places: UInt32 = flags.contains(.large) ? 2 : 1
         extraCount &+= isFiller ? places : places &- 1
-        advance(to: head &+ places)
+        // Two places are posted together and never at the end and the start of the queue, so both are before `readyEnd`.
+        for _ in 0..<places { consume() }
         return isFiller
     }
 
     /// Reads the next entry and gives its place back to the kernel; nil when there is none.
     mutating func next() -> QueuedCompletion? {
-        while let completion = peek() {
+        while hasNext() {
+            let completion = first
             if !consumeWithFlags(completion.entry.flags) { return completion }
         }
         return nil

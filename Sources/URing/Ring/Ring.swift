@@ -90,7 +90,6 @@ public struct Ring<Tag: BitwiseCopyable>: ~Copyable {
     ) throws -> Token<Op> {
         let table = core.table
         require(completion.core.isOf(table), "This completion is of another ring.")
-        completion.core.expect(Op.self)
         if core.submissions.isFull { try core.makeRoom() }
         let slot = try completion.core.again(Op.self, payloadOffset: SlotLayout.payloadOffset(Tag.self), body)
         return core.enqueue(Op.self, in: slot, payloadOffset: SlotLayout.payloadOffset(Tag.self))
@@ -195,7 +194,8 @@ public struct Ring<Tag: BitwiseCopyable>: ~Copyable {
     /// The liburing macro is `io_uring_for_each_cqe`.
     @inlinable @inline(__always)
     public mutating func nextReadyCompletion() -> Completion<Tag>? {
-        while let completion = core.completions.peek() {
+        while core.completions.hasNext() {
+            let completion = core.completions.first
             if completion.entry.flags.isDisjoint(with: [.more, .skip, .large]) {
                 core.completions.consume()
             } else if core.consumeUnusual(completion) {

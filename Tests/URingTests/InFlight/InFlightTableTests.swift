@@ -127,7 +127,7 @@ import Testing
                 let slot = try #require(table.slot(for: userData))
                 let tag = unsafe (slot.base + SlotLayout.tagOffset(Int.self)).load(as: Int.self)
                 #expect(tag == expected.tag)
-                #expect(unsafe Int(slot.header.pointee.outstanding) == expected.outstanding)
+                #expect(unsafe Int(slot.header.pointee.state.outstanding) == expected.outstanding)
                 #expect(ledger.endings[expected.number] == 0)
             }
             #expect(ledger.aliveCount == model.count)

@@ -20,9 +20,20 @@ import Testing
         #expect(OperationNumber(of: InlineNop.self) == nil)
     }
 
-    @Test func noTypeLiesAtTheAddressOfANumber() {
-        // The kernel keeps the first page from being mapped.
-        #expect(OperationNumber.allCases.allSatisfy { $0.rawValue > 0 && $0.rawValue < 4096 })
+    @Test func numbersLeaveRoomForWhatElseIsKnown() {
+        for number in OperationNumber.allCases {
+            #expect(number.rawValue > 0 && number.rawValue < 0x80)
+            var state = SlotState(number)
+            state.beginEvent()
+            state.beginEvent()
+            state.isAbandoned = true
+            #expect(state.number == number && state.isAbandoned && state.outstanding == 2)
+            state.isAbandoned = false
+            state.endEvent()
+            #expect(state.number == number && state != SlotState(number))
+            state.endEvent()
+            #expect(state == SlotState(number))
+        }
     }
 
     /// The number that the compiler finds for a type that it does not know.
