@@ -14,14 +14,15 @@ struct QueuedCompletion: BitwiseCopyable {
 struct CompletionQueue: BitwiseCopyable {
     @usableFromInline let sharedHead: UnsafeMutablePointer<UInt32>
     @usableFromInline let tail: UnsafeMutablePointer<UInt32>
-    @usableFromInline let entries: UnsafeMutablePointer<curing_cqe>
     @usableFromInline let entryCount: UInt32
-    @usableFromInline let mask: UInt32
+    /// Where the entries lie.
+    @usableFromInline let start: UnsafeMutableRawPointer
+    @usableFromInline let end: UnsafeMutableRawPointer
     /// How many bytes entries are apart.
     @usableFromInline let stride: Int
-    /// Where the next entry lies, unless that is `readyEnd`.
+    /// The place of the next entry; `end` stands for `start`.
     @usableFromInline var nextPlace: UnsafeMutableRawPointer
-    /// Up to where entries lie one behind the other that were ready when the tail was looked at last.
+    /// Up to where entries lie from there on that were ready when the tail was looked at last.
     @usableFromInline var readyEnd: UnsafeMutableRawPointer
     /// Places that no submission entry stands for: of fillers, of the second halves of large entries, and of completions after which more
     /// come.
@@ -31,11 +32,11 @@ struct CompletionQueue: BitwiseCopyable {
     init(_ ring: curing_ring) {
         unsafe sharedHead = ring.cq_head
         unsafe tail = ring.cq_tail
-        unsafe entries = ring.cqes
         unsafe entryCount = ring.cq_entries
-        unsafe mask = ring.cq_entries &- 1
         unsafe stride = 16 << Int(ring.cqe_shift)
-        unsafe nextPlace = UnsafeMutableRawPointer(ring.cqes)
+        unsafe start = UnsafeMutableRawPointer(ring.cqes)
+        unsafe end = start + Int(ring.cq_entries) * stride
+        unsafe nextPlace = start + Int(curing_load_relaxed_u32(ring.cq_head) & ring.cq_mask) * stride
         unsafe readyEnd = nextPlace
         extraCount = 0
     }
@@ -76,10 +77,9 @@ struct CompletionQueue: BitwiseCopyable {
     mutating func findReady() -> Bool {
         let readyCount = readyCount
         if readyCount == 0 { return false }
-        let index = head & mask
+        if unsafe nextPlace == end { unsafe nextPlace = unsafe start }
         // SAFETY: all these entries are before the tail, and before the end of the queue's memory.
-        unsafe nextPlace = UnsafeMutableRawPointer(entries) + Int(truncatingIfNeeded: index) &* stride
-        unsafe readyEnd = nextPlace + Int(truncatingIfNeeded: min(readyCount, entryCount &- index)) &* stride
+        unsafe readyEnd = min(nextPlace + Int(truncatingIfNeeded: readyCount) &* stride, end)
         return true
     }
 

@@ -23,7 +23,7 @@ import Testing
         #expect(try unsafe isCopiedOnFork(UInt(bitPattern: ring.core.submissions.head)) == false)
         #expect(try unsafe isCopiedOnFork(UInt(bitPattern: ring.core.submissions.entries)) == false)
         #expect(try unsafe isCopiedOnFork(UInt(bitPattern: ring.core.completions.tail)) == false)
-        #expect(try unsafe isCopiedOnFork(UInt(bitPattern: ring.core.completions.entries)) == false)
+        #expect(try unsafe isCopiedOnFork(UInt(bitPattern: ring.core.completions.start)) == false)
         var kept = options
         kept.isKeptOnFork = true
         let inherited = try Ring<Int>(entries: 8, options: kept)
