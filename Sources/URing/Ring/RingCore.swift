@@ -83,7 +83,8 @@ struct RingCore: ~Copyable {
         } catch {
             unsafe curing_ring_destroy(&ring)
             table.orphan()
-            throw RingSetupError(errno: error, cause: .registeredWaitCount(options.registeredWaitCount))
+            throw RingSetupError(
+                errno: error, cause: error == .noMemory ? .lockedMemoryLimit : .registeredWaitCount(options.registeredWaitCount))
         }
         submissions = unsafe SubmissionQueue(ring)
         completions = unsafe CompletionQueue(ring)

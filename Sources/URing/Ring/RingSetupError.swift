@@ -8,13 +8,16 @@ import SystemPackage
 public struct RingSetupError: Error, CustomStringConvertible, Sendable {
     /// The likely reason.
     public enum Cause: Sendable, Hashable {
-        /// The kernel has no io_uring.
+        /// The kernel has no io_uring, or a seccomp filter says so.
         case kernelWithoutRings
         /// The system's administrator has switched io_uring off with the `kernel.io_uring_disabled` setting.
         case disabledByAdministrator(setting: Int)
         /// A seccomp filter or a security module forbids it, as container runtimes do.
         case forbidden
-        /// The limit on locked memory is too low for this kernel.
+        /// There is no memory for the queues, most likely because of the limit on locked memory.
+        ///
+        /// Linux before 5.12, and again from 6.14 on, counts the queues of all of a user's rings against it, unless the process has
+        /// `CAP_IPC_LOCK`. What a ring took may be given back a moment after the ring is gone.
         case lockedMemoryLimit
         /// The process may not have the addresses that the ring's table of operations needs.
         case addressSpaceLimit
@@ -45,12 +48,19 @@ public struct RingSetupError: Error, CustomStringConvertible, Sendable {
     public var description: String {
         let reason =
             switch cause {
-            case .kernelWithoutRings: "this kernel has no io_uring; URing needs Linux 5.6 or newer, and 6.1 for most of what it does"
+            case .kernelWithoutRings:
+                "this kernel has no io_uring, or a seccomp filter says so; URing needs Linux 5.6 or newer, and 6.1 for most of what it does"
+            case .disabledByAdministrator(setting: 1):
+                "io_uring is kept for privileged processes here: kernel.io_uring_disabled is 1; an administrator can set it to 0, or "
+                    + "add the user to the group that kernel.io_uring_group names"
             case .disabledByAdministrator(let setting):
                 "io_uring is switched off here: kernel.io_uring_disabled is \(setting); an administrator can set it to 0"
             case .forbidden:
                 "this process may not use io_uring; a seccomp filter (container runtimes have one) or a security module is the likely cause"
-            case .lockedMemoryLimit: "the limit on locked memory (ulimit -l) is too low; kernels before 5.12 count rings against it"
+            case .lockedMemoryLimit:
+                "there is no memory for its queues, most likely because of the limit on locked memory: Linux before 5.12, and from 6.14 on, "
+                    + "counts all rings of a user against it; raise it (ulimit -l, LimitMEMLOCK), make fewer or smaller rings, or give the "
+                    + "process CAP_IPC_LOCK"
             case .addressSpaceLimit:
                 "the process may not reserve 16 MiB of addresses more; the likely cause is a limit (ulimit -v)"
             case .tooManyDescriptors: "too many files are open (ulimit -n)"

@@ -102,6 +102,13 @@ import Testing
         }
     }
 
+    @Test func theAdministratorsSettingIsNamed() {
+        let restricted = RingSetupError(errno: .notPermitted, cause: .disabledByAdministrator(setting: 1)).description
+        #expect(restricted.contains("kernel.io_uring_disabled is 1") && restricted.contains("kernel.io_uring_group"))
+        let off = RingSetupError(errno: .notPermitted, cause: .disabledByAdministrator(setting: 2)).description
+        #expect(off.contains("kernel.io_uring_disabled is 2") && !off.contains("kernel.io_uring_group"))
+    }
+
     @Test func tooManyDescriptorsIsNamed() async {
         await #expect(processExitsWith: .success) {
             try withDescriptorLimit(3) {
@@ -112,6 +119,21 @@ import Testing
                     precondition(error.cause == .tooManyDescriptors && error.description.contains("too many files"))
                 }
             }
+        }
+    }
+
+    @Test func theLimitOnLockedMemoryIsNamed() async {
+        await #expect(processExitsWith: .success) {
+            try #require(test_limit_locked_memory(64 * 1024) == 0)
+            var error = #expect(throws: RingSetupError.self) { _ = try Ring<Int>(entries: 4096) }
+            #expect(error?.errno == .noMemory && error?.cause == .lockedMemoryLimit)
+            #expect(error?.description.contains("Linux before 5.12, and from 6.14 on, counts all rings of a user against it") == true)
+            #expect(error?.description.contains("ulimit -l") == true)
+            // The ring itself fits here, and the memory of its waits does not.
+            var options = RingOptions.recommended
+            options.registeredWaitCount = 1 << 16
+            error = #expect(throws: RingSetupError.self) { _ = try Ring<Int>(entries: 1, options: options) }
+            #expect(error?.errno == .noMemory && error?.cause == .lockedMemoryLimit)
         }
     }
 
