@@ -46,6 +46,13 @@ public struct CompletionEntry: BitwiseCopyable, Sendable {
     }
 }
 
+extension CompletionEntry: CustomStringConvertible {
+    /// The result, the error if it is one, and the flags.
+    public var description: String {
+        "result \(result)\(errno.map { " (\($0))" } ?? ""), flags 0x\(String(flags.rawValue, radix: 16))"
+    }
+}
+
 /// The flags of a completion, `IORING_CQE_F_*`, and two that the ring itself sets.
 @frozen
 public struct CompletionFlags: OptionSet, BitwiseCopyable, Sendable, Hashable {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import Glibc
 import SystemPackage
 import Testing
 
@@ -28,6 +29,11 @@ import Testing
         #expect(read.result == .success(8))
         drop(third.take(Read<CountedMemory>.self))
         #expect(ledger.isSettled)
+    }
+
+    @Test func anEntryIsShownWithItsErrorAndFlags() {
+        #expect("\(CompletionEntry(result: 11))" == "result 11, flags 0x0")
+        #expect("\(CompletionEntry(result: -EINVAL, flags: [.more, .notification]))" == "result -22 (Invalid argument), flags 0xa")
     }
 
     @Test func takingTheWrongTypeTraps() async {
