@@ -4,6 +4,10 @@
 
 #include "CURing.h"
 
+#if !__has_include(<liburing.h>)
+#error "URing needs liburing 2.3 or newer, with its header; on Debian and Ubuntu: apt-get install liburing-dev"
+#endif
+
 #include <errno.h>
 #include <fcntl.h>
 #include <liburing.h>
