@@ -20,6 +20,7 @@ check_program Sources/URing/URing.docc/UsingProvidedBuffers.md PoolProgram
 check_program Sources/URing/URing.docc/UsingRegisteredFiles.md FileTableProgram
 check_program Sources/URing/URing.docc/UsingMultishotOperations.md MultishotProgram
 check_program Sources/URing/URing.docc/Threads.md ThreadsProgram
+check_program Sources/URing/URing.docc/OperationsOfYourOwn.md RawProgram
 
 failed=0
 for document in *.md Docs/*.md; do

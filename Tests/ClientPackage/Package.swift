@@ -43,6 +43,11 @@ let package = Package(
             swiftSettings: strict
         ),
         .executableTarget(
+            name: "RawProgram",
+            dependencies: [.product(name: "URing", package: "swift-uring")],
+            swiftSettings: strict
+        ),
+        .executableTarget(
             name: "CustomOperation",
             dependencies: [
                 .product(name: "URing", package: "swift-uring"),

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Operations that URing does not know, defined by its user. Exits with status 1 when one of them does not do what it should.
+// Operations defined by a user of URing, which has others that do the same. Exits with status 1 when one of them does not do what it should.
 
 import SystemPackage
 import URing
