@@ -81,7 +81,7 @@ struct Run: ParsableCommand {
         let outside = try Outside(transport, at: Support.address(ip: address, port: port, "--address"), peer: peer)
         if isolate { try Device.enterNewNetwork() }
         let device = try Device(own: own, peer: other, packetByteCount: mtu, isBlocking: tuning.blocking)
-        let meeting = peer.map { "to \($0)" } ?? "for who calls"
+        let meeting = peer.map { "to \($0)" } ?? "for whoever calls"
         say("\(device.name) is \(inside), and \(insidePeer) over \(transport.rawValue) from \(outside.address) \(meeting); Ctrl-C ends.\n")
 
         guard let socket = try outside.connected(unless: stop) else { return }
