@@ -12,7 +12,7 @@ MAKEFLAGS += --no-print-directory
 OPTIMISED := -c release -Xswiftc -enable-testing
 # What debuggers need is a good part of building the tests, and nobody debugs in CI.
 LEAN := $(if $(CI),-Xswiftc -gnone)
-SOURCES := $(wildcard Package.swift Sources Tests Examples Benchmarks Snippets)
+SOURCES := $(wildcard Package.swift Sources Tests Examples Benchmarks)
 
 .PHONY: help
 help: ## List the targets

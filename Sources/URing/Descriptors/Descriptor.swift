@@ -34,6 +34,8 @@ public struct Descriptor: ~Copyable, NumberedFileResource {
     /// Opens a file, as open(2) does, with close-on-exec.
     ///
     /// For opening without blocking the thread there is ``OpenAt``.
+    ///
+    /// - Precondition: There are permissions if the options contain `create`.
     public init(
         opening path: FilePath, _ mode: FileDescriptor.AccessMode = .readOnly, options: FileDescriptor.OpenOptions = [],
         permissions: FilePermissions? = nil

@@ -34,9 +34,9 @@ extension Ring where Tag: BitwiseCopyable {
 
     /// Cancels every operation in flight on a file now, through whichever descriptor they reach it.
     ///
-    /// Those that wait for an event have ended when this returns. One that a worker thread is carrying out is interrupted, and completes when
-    /// it has noticed; one that waits for a free worker is cancelled. Neither is counted. Nothing is submitted by it; what was prepared and not submitted, or waits for an
-    /// earlier member of its chain, is not found.
+    /// Those that wait for an event have ended when this returns, and ``Ring/nextCompletion()`` gives their completions. One that a worker
+    /// thread is carrying out is interrupted, and completes when it has noticed; one that waits for a free worker is cancelled. Neither is
+    /// counted. Nothing is submitted by it; what was prepared and not submitted, or waits for an earlier member of its chain, is not found.
     ///
     /// - Parameters:
     ///   - file: The file.
