@@ -188,8 +188,8 @@ public struct Ring<Tag: BitwiseCopyable>: ~Copyable {
     /// The next completion that lies in the queue, or nil when it is empty; never makes a system call.
     ///
     /// What it leaves with the kernel comes with the next ``submit(waitingFor:)``, together with what the handling of these completions has
-    /// prepared. A loop that waits in another way, for instance for ``registerEvents(on:)``, must not leave anything: the kernel does not
-    /// report it once more. It should use ``nextCompletion()`` until there is none.
+    /// prepared. A loop that waits in another way, for instance for ``registerEvents(on:onlyAsynchronous:)``, must not leave anything: the
+    /// kernel does not report it once more. It should use ``nextCompletion()`` until there is none.
     ///
     /// The liburing macro is `io_uring_for_each_cqe`.
     @inlinable @inline(__always)
