@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 # Checks that the programs in the README and in articles are those that are built, that every link between the documents leads somewhere,
-# and that every test and case which Docs/Safety.md or a case of Tests/Sabotage names is there.
+# that the reference's first page has every public type, and that every test and case which Docs/Safety.md or a case of Tests/Sabotage
+# names is there.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -23,11 +24,16 @@ check_program Sources/URing/URing.docc/Threads.md ThreadsProgram
 check_program Sources/URing/URing.docc/OperationsOfYourOwn.md RawProgram
 
 failed=0
-for document in *.md Docs/*.md; do
+for document in *.md Docs/*.md Docs/Examples/*.md; do
     while IFS= read -r target; do
         [ -e "$(dirname "$document")/${target%%#*}" ] || { echo "error: $document links to $target, which is not there" >&2; failed=1; }
     done < <(grep -oE '\]\([^)]+\)' "$document" | sed -E 's/^\]\((.*)\)$/\1/' | grep -vE '^(https?:|#)' || true)
 done
+
+page=Sources/URing/URing.docc/URing.md
+while IFS= read -r type; do
+    grep -qF "\`\`$type\`\`" "$page" || { echo "error: $page has no $type" >&2; failed=1; }
+done < <(grep -rhoE '^(@[a-z]+ )*public (final )?(struct|enum|class|protocol) [A-Za-z]+' Sources/URing | awk '{ print $NF }' | sort -u)
 
 # The last column of Docs/Safety.md's tables, and what the cases of Tests/Sabotage say: Suite.test, or a case of what must not compile.
 while IFS= read -r name; do
