@@ -47,15 +47,17 @@ struct Serve: ParsableCommand {
         raiseFileLimit()
         let stop = try stopDescriptor()
         let listener = try listen(at: address, port: port)
-        say("Listening at \(try Support.address(of: listener)) (\(engine.rawValue)); Ctrl-C ends.\n")
+        let announcement = "Listening at \(try Support.address(of: listener)) (\(engine.rawValue)); Ctrl-C ends.\n"
 
         let report: ServerReport
         switch engine {
         case .uring:
             let server = try RingServer(
                 listener: listener, stop: stop, connectionLimit: connections, bufferCount: bufferCount, bufferByteCount: bufferByteCount)
+            say(announcement)
             report = try server.run()
         case .epoll:
+            say(announcement)
             report = try runEpollServer(
                 listener: listener, stop: stop, connectionLimit: connections, bufferByteCount: bufferByteCount)
         }

@@ -36,9 +36,9 @@ struct ReceiveRecords: ParsableCommand {
         let wanted = try Support.address(ip: address, port: port, "--address")
         let listener = try attempt("Cannot listen at \(wanted)") { () throws(Errno) in try Descriptor.listening(at: wanted) }
         let actual = try attempt("Cannot ask for the address") { () throws(Errno) in try listener.localAddress() }
-        say("Listening at \(actual) for records of \(byteCount) bytes; Ctrl-C ends.\n")
         let receiver = try Receiver(
             listener: listener, stop: stop, record: Record(byteCount: byteCount), bufferByteCount: bufferByteCount)
+        say("Listening at \(actual) for records of \(byteCount) bytes; Ctrl-C ends.\n")
         let count = try receiver.run()
         say("Verified: all \(count * byteCount) bytes of \(count) records.\n")
     }

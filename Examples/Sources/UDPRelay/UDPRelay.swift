@@ -48,11 +48,10 @@ struct UDPRelay: ParsableCommand {
         let peerSide = try datagramSocket(at: peer.isIPv4 ? .ipv4Any(port: 0) : .ipv6Any(port: 0))
         let listening = try attempt("Cannot ask for the address") { () throws(Errno) in try clientSide.localAddress() }
         let sending = try attempt("Cannot ask for the address") { () throws(Errno) in try peerSide.localAddress() }
-        say("Listening at \(listening) for \(peer), which hears from \(sending); Ctrl-C ends.\n")
-
         let relay = try Relay(
             clientSide: clientSide, peerSide: peerSide, peer: peer, stop: stop, bufferCount: bufferCount,
             datagramByteCount: datagramByteCount)
+        say("Listening at \(listening) for \(peer), which hears from \(sending); Ctrl-C ends.\n")
         let report = try relay.run()
         say("\(report)\n")
     }

@@ -53,6 +53,18 @@ import Testing
     }
 
     // No more than 8 KiB may be in a file, and the write that wants more fails instead of ending the program.
+    // There is room for a signal's descriptor and the sockets, and none for a ring.
+    @Test(arguments: [
+        ("5", ["echo", "serve"]), ("5", ["transmit", "receive"]), ("5", ["sharded-echo"]), ("5", ["server", "serve", "ring"]),
+        ("6", ["udp-relay", "--peer-port", "9"]),
+    ])
+    func whatCannotServeDoesNotSayThatItListens(fileLimit: String, words: [String]) throws {
+        let command = "ulimit -n \(fileLimit); exec \"$0\" \"$@\""
+        let outcome = try Program(words[0], Array(words.dropFirst()), through: ["sh", "-c", command]).outcome()
+        #expect(outcome.status == 1 && outcome.output.isEmpty)
+        #expect(outcome.errors.contains("No ring: too many files are open"))
+    }
+
     @Test func whatCannotBeWrittenToTheEndIsTakenAwayAndALinkToItStays() throws {
         let directory = try TemporaryDirectory()
         let (made, link) = (directory.path("made"), directory.path("link"))
