@@ -65,7 +65,7 @@ struct RingServer: ~Copyable {
         listener: borrowing Descriptor, stop: UnownedDescriptor, connectionLimit: Int, bufferCount: Int, bufferByteCount: Int
     ) throws {
         var ring = try Ring<Tag>(entries: 1024)
-        let files = try attempt("Cannot have \(connectionLimit) connections (see `ulimit -n`)") { () throws(Errno) in
+        let files = try attempt("Cannot have \(connectionLimit) connections") { () throws(FileTableError) in
             try ring.makeFileTable(count: connectionLimit)
         }
         let buffers = try ring.makeBufferRing(count: bufferCount, byteCount: bufferByteCount)

@@ -51,7 +51,7 @@ struct RequestShard: Shard, ~Copyable {
 
     init(number: Int, _ settings: ShardSettings, _ moves: Moves) throws {
         var ring = try Ring<ShardResources.Tag>(entries: 1024)
-        let files = try attempt("Cannot have \(settings.connectionLimit) connections (see `ulimit -n`)") { () throws(Errno) in
+        let files = try attempt("Cannot have \(settings.connectionLimit) connections") { () throws(FileTableError) in
             try ring.makeFileTable(count: settings.connectionLimit)
         }
         // Small requests lie one behind the other in a buffer, rather than each in one of its own: that spares the processor's caches.

@@ -27,7 +27,7 @@ struct EchoShard: Shard, ~Copyable {
 
     init(connectionLimit: Int, bufferByteCount: Int) throws {
         var ring = try Ring<Tag>(entries: 1024)
-        table = try attempt("Cannot make a table for \(connectionLimit) connections") { () throws(Errno) in
+        table = try attempt("Cannot make a table for \(connectionLimit) connections") { () throws(FileTableError) in
             try ring.makeFileTable(count: connectionLimit)
         }
         self.ring = ring

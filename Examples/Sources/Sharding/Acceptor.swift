@@ -46,7 +46,7 @@ public struct Acceptor<Report: Sendable>: ~Copyable {
     public init(listener: borrowing Descriptor, stop: UnownedDescriptor) throws {
         var ring = try Ring<Tag>(entries: 256)
         // Connections stay here only until another ring has them.
-        let table = try attempt("Cannot have \(2 * Self.pauseCount) connections on their way (see `ulimit -n`)") { () throws(Errno) in
+        let table = try attempt("Cannot have \(2 * Self.pauseCount) connections on their way") { () throws(FileTableError) in
             try ring.makeFileTable(count: 2 * Self.pauseCount)
         }
         let handle = try ring.makeHandle(messageTag: .shardEnded)

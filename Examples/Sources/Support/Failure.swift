@@ -24,8 +24,8 @@ extension Result where Failure == Errno, Success: ~Copyable {
 }
 
 /// Does something that throws error numbers, and says what it was when it does.
-public func attempt<Value: ~Copyable>(
-    _ what: @autoclosure () -> String, _ body: () throws(Errno) -> Value
+public func attempt<Value: ~Copyable, Reason: Error>(
+    _ what: @autoclosure () -> String, _ body: () throws(Reason) -> Value
 ) throws(Failure) -> Value {
     do {
         return try body()

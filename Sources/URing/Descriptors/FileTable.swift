@@ -96,20 +96,20 @@ struct FileTableState: BitwiseCopyable {
 
     @usableFromInline let block: UnsafeMutablePointer<Block>
 
-    init(anchor: RingAnchor, count: Int, allocationRange: Range<Int>, tracksRelease: Bool) throws(Errno) {
+    init(anchor: RingAnchor, count: Int, allocationRange: Range<Int>, tracksRelease: Bool) throws(FileTableError) {
         var registration = curing_rsrc_register(
             nr: UInt32(count), flags: CURING_RSRC_REGISTER_SPARSE, resv2: 0, data: 0, tags: 0)
         // SAFETY: the kernel reads the structure before the call returns.
         var status = unsafe anchor.register(
             CURING_REGISTER_FILES2, &registration, count: UInt32(MemoryLayout<curing_rsrc_register>.size))
-        guard status >= 0 else { throw Errno(rawValue: -status) }
+        guard status >= 0 else { throw FileTableError(Errno(rawValue: -status), count: count) }
         if allocationRange != 0..<count {
             var range = curing_file_index_range(off: UInt32(allocationRange.lowerBound), len: UInt32(allocationRange.count), resv: 0)
             // SAFETY: as above. The kernel wants no count here, whatever the manual page says.
             status = unsafe anchor.register(CURING_REGISTER_FILE_ALLOC_RANGE, &range, count: 0)
             guard status >= 0 else {
                 _ = unsafe anchor.register(CURING_UNREGISTER_FILES, nil, count: 0)
-                throw Errno(rawValue: -status)
+                throw FileTableError(Errno(rawValue: -status), count: count)
             }
         }
         anchor.retain()
@@ -224,14 +224,14 @@ extension Ring {
     ///   - tracksRelease: Whether the kernel reports each file that was put in with ``FileTable/register(_:in:)``, has left the table, and
     ///     that it has let go of, for ``FileTable/unreleasedCount``. A report takes a place in the completion queue and ends a wait.
     /// - Returns: The table.
-    /// - Throws: `EBUSY` if the ring has one, `EMFILE` if the count is above the limit of open files.
+    /// - Throws: An error that names the likely cause: the ring has a table (`EBUSY`), or the count is above the limit of open files (`EMFILE`).
     /// - Precondition: The count is from 1 to 1048576, and the range is within the table.
     ///
     /// The liburing functions are `io_uring_register_files_sparse` and `io_uring_register_file_alloc_range`; see
     /// `io_uring_register_files(3)` and `io_uring_register_file_alloc_range(3)`. Linux 5.19.
     public mutating func makeFileTable(
         count: Int, allocating range: Range<Int>? = nil, tracksRelease: Bool = false
-    ) throws(Errno) -> FileTable {
+    ) throws(FileTableError) -> FileTable {
         require(count >= 1 && count <= 1 << 20, "A ring's file table has from 1 to 1048576 slots.")
         let range = range ?? 0..<count
         require(range.lowerBound >= 0 && range.upperBound <= count, "The kernel can only choose from slots that the table has.")

@@ -103,7 +103,7 @@ import Testing
         let second = try ring.nextCompletionWaiting().event(AcceptMultishot<DirectDescriptor>.self).expectMore()
         _ = try ring.run(Send(first, from: Buffer(copying: [1])), tag: 2).result.get()
         #expect(client.receiveBounded() == [1])
-        #expect(throws: Errno.resourceBusy) { _ = try ring.makeFileTable(count: 4) }
+        #expect(throws: FileTableError(.resourceBusy, count: 4)) { _ = try ring.makeFileTable(count: 4) }
         drop(first)
         drop(second)
         #expect(client.receiveBounded() == [])
@@ -112,10 +112,26 @@ import Testing
         #expect(leftovers.isEmpty)
     }
 
+    @Test func theLimitOfOpenFilesIsNamed() async {
+        await #expect(processExitsWith: .success) {
+            var ring = try Ring<Int>(entries: 8)
+            try withDescriptorLimit(64) {
+                let error = #expect(throws: FileTableError.self) { _ = try ring.makeFileTable(count: 65) }
+                #expect(error?.errno == .tooManyOpenFiles && error?.cause == .openFilesLimit(count: 65, limit: 64))
+                #expect(error?.description.contains("the process may have 64 open files; raise the limit (ulimit -n") == true)
+            }
+            // The largest that the limit allows.
+            let table = try withDescriptorLimit(64) { try ring.makeFileTable(count: 64) }
+            #expect(table.count == 64)
+        }
+    }
+
     @Test func aRingHasOneTable() throws {
         var ring = try Ring<Int>(entries: 8)
         let table = try ring.makeFileTable(count: 4)
-        #expect(throws: Errno.resourceBusy) { _ = try ring.makeFileTable(count: 4) }
+        let error = #expect(throws: FileTableError.self) { _ = try ring.makeFileTable(count: 4) }
+        #expect(error?.errno == .resourceBusy && error?.cause == .alreadyRegistered)
+        #expect(error?.description.contains("drop that table and all that is in it first") == true)
         #expect(table.count == 4)
         #expect(table.allocationRange == 0..<4)
         drop(table)
