@@ -4,7 +4,11 @@
 import URing
 
 func target() {
-    _ = FileTarget(number: 3, fileIndex: 0)  // error: 'FileTarget' initializer is inaccessible
+    _ = FileTarget(fileIndex: 4)  // error: 'FileTarget' initializer is inaccessible
+}
+
+func closing() {
+    _ = ClosingTarget(number: 3, fileIndex: 0)  // error: 'ClosingTarget' initializer is inaccessible
 }
 
 func ring() {

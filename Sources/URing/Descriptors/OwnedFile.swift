@@ -26,7 +26,10 @@ public protocol OwnedFile: FileResource, ~Copyable {
     var isHeld: Bool { get }
 
     /// What is to be closed on a ring.
-    borrowing func closingTarget(on ring: RingIdentity) -> FileTarget
+    ///
+    /// - Important: Unsafe, because it is closed whoever else has it: it has to be this value's alone, and in use by no operation unless
+    ///   ``isHeld`` says so.
+    @unsafe borrowing func closingTarget(on ring: RingIdentity) -> ClosingTarget
 
     /// Notes that the kernel has closed the file, so that nobody closes its number or slot again.
     ///
@@ -34,13 +37,28 @@ public protocol OwnedFile: FileResource, ~Copyable {
     @unsafe mutating func noteClosed()
 }
 
-/// Where an entry puts a new file, or which one it closes.
+/// Where an entry puts a new file.
 ///
-/// Only URing makes one, because an entry that names another number replaces or closes somebody else's file. A type that wraps a file
-/// passes on what that gives.
+/// Only URing makes one, because an entry that names another slot replaces somebody else's file. A type that wraps a file passes on what
+/// that gives.
 @frozen
 public struct FileTarget: BitwiseCopyable, Sendable {
-    /// The number to close.
+    /// The slot plus one; 0 for the process's own table.
+    @usableFromInline let fileIndex: UInt32
+
+    @inlinable @inline(__always)
+    init(fileIndex: UInt32) {
+        self.fileIndex = fileIndex
+    }
+}
+
+/// Which file an entry closes.
+///
+/// Only URing makes one, because an entry that names another number or slot closes somebody else's file. A type that wraps a file passes on
+/// what that gives, if it is the only one to have it.
+@frozen
+public struct ClosingTarget: BitwiseCopyable, Sendable {
+    /// The number to close, if it is no slot.
     @usableFromInline let number: Int32
     /// The slot plus one; 0 for the process's own table.
     @usableFromInline let fileIndex: UInt32
@@ -59,10 +77,10 @@ extension SubmissionEntry {
         fileIndex = File.target(place, on: RingIdentity(ringIdentity)).fileIndex
     }
 
-    /// Says that a file is to be closed.
+    /// Says that a file is to be closed, which belongs to the operation.
     @inlinable @inline(__always)
-    func setClosing<File: OwnedFile & ~Copyable>(_ file: borrowing File) {
-        let target = file.closingTarget(on: RingIdentity(ringIdentity))
+    @unsafe func setClosing<File: OwnedFile & ~Copyable>(_ file: borrowing File) {
+        let target = unsafe file.closingTarget(on: RingIdentity(ringIdentity))
         fileDescriptor = target.number
         fileIndex = target.fileIndex
     }
@@ -79,7 +97,7 @@ extension Descriptor: OwnedFile {
     @inlinable public static var isDirect: Bool { false }
 
     @inlinable @inline(__always)
-    public static func target(_ place: borrowing Place, on ring: RingIdentity) -> FileTarget { FileTarget(number: 0, fileIndex: 0) }
+    public static func target(_ place: borrowing Place, on ring: RingIdentity) -> FileTarget { FileTarget(fileIndex: 0) }
 
     @inlinable @inline(__always)
     @unsafe public init(delivered number: Int32, to place: inout Place) {
@@ -87,7 +105,7 @@ extension Descriptor: OwnedFile {
     }
 
     @inlinable @inline(__always)
-    public borrowing func closingTarget(on ring: RingIdentity) -> FileTarget { FileTarget(number: number, fileIndex: 0) }
+    @unsafe public borrowing func closingTarget(on ring: RingIdentity) -> ClosingTarget { ClosingTarget(number: number, fileIndex: 0) }
 
     @inlinable @inline(__always)
     @unsafe public mutating func noteClosed() {
@@ -102,7 +120,7 @@ extension DirectDescriptor: OwnedFile {
 
     @inlinable @inline(__always)
     public static func target(_ place: borrowing FileSlot, on ring: RingIdentity) -> FileTarget {
-        FileTarget(number: 0, fileIndex: place.fileIndex(ringIdentity: ring.number))
+        FileTarget(fileIndex: place.fileIndex(ringIdentity: ring.number))
     }
 
     @inlinable
@@ -115,12 +133,12 @@ extension DirectDescriptor: OwnedFile {
     }
 
     @inlinable
-    public borrowing func closingTarget(on ring: RingIdentity) -> FileTarget {
+    @unsafe public borrowing func closingTarget(on ring: RingIdentity) -> ClosingTarget {
         let hold = hold()
         hold.requireSlot(ofRing: ring.number)
         // Without a slot, the entry would close descriptor 0.
         return hold.number < 0
-            ? FileTarget(number: -1, fileIndex: 0) : FileTarget(number: 0, fileIndex: UInt32(bitPattern: hold.number) + 1)
+            ? ClosingTarget(number: -1, fileIndex: 0) : ClosingTarget(number: 0, fileIndex: UInt32(bitPattern: hold.number) + 1)
     }
 
     @unsafe public mutating func noteClosed() {

@@ -58,7 +58,8 @@ public struct Close<File: OwnedFile & ~Copyable>: SingleShotOperation, ~Copyable
             entry.fileDescriptor = -1
         } else {
             entry.opcode = .close
-            entry.setClosing(descriptor)
+            // SAFETY: the operation owns the descriptor, which no other uses.
+            unsafe entry.setClosing(descriptor)
         }
     }
 
