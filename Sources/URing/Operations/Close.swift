@@ -20,8 +20,12 @@ public enum CloseOutcome: Sendable, Hashable {
 /// restricted without ``Opcode/close`` when the operation was prepared (`EACCES`).
 ///
 /// The kernel refuses two more kinds of entries, with errors that may also be the file's own: one without flags that ``RingRestrictions``
-/// require or with flags that they do not allow (`EACCES`), and one with a ``Personality`` that was dropped (`EINVAL`). The descriptor
-/// is taken for closed then and stays open, because closing its number again might close another file.
+/// require or with flags that they do not allow (`EACCES`), and one with a ``Personality`` that was dropped (`EINVAL`); nor does it close the
+/// descriptor of a ring (`EBADF`). The descriptor is taken for closed then and stays open, because closing its number again might close
+/// another file.
+///
+/// - Note: A file system (in user space) that answers the flush with `ECANCELED` cannot be told from a cancellation: the number, free by then,
+///   is closed once more.
 ///
 /// - Requires: Linux 5.6, `IORING_OP_CLOSE`; of a direct descriptor Linux 5.15.
 /// - Important: The kernel touches no memory.
@@ -68,16 +72,15 @@ public struct Close<File: OwnedFile & ~Copyable>: SingleShotOperation, ~Copyable
     {
         if isDeferred { return completion.result < 0 ? .failure(Errno(rawValue: 0 &- completion.result)) : .success(.deferred) }
         // The kernel takes the number out of the table before it reports what flushing the file came to. Only a cancelled
-        // operation, one that it refused, and one on a number that it does not close (a ring's), leaves the number with its owner. A slot is
-        // not flushed. That it was refused the error alone does not say: a file system may give the same one.
+        // operation, and one that it refused, leaves the number with its owner. A slot is not flushed. That it was refused the error alone does
+        // not say: a file system may give the same one. EBADF is a file system's, or says that there is no such number; a ring's own number,
+        // which the kernel does not close, cannot be told from that, and stays open rather than that another's is closed.
         switch completion.errno {
         case nil:
             unsafe descriptor.noteClosed()
             return .success(.closed)
         case .canceled?:
             return .failure(.canceled)
-        case .badFileDescriptor?:
-            return .failure(.badFileDescriptor)
         case let errno?:
             if !File.isDirect && !isRefused { unsafe descriptor.noteClosed() }
             return .failure(errno)

@@ -84,12 +84,14 @@ import Testing
         expectWriter(of: readEnd, exists: false)
     }
 
-    @Test func takesTheDescriptorForClosedWhenFlushingFailed() throws {
+    /// A file system may say anything, also what the kernel says of a number that there is not.
+    @Test(arguments: [Errno.ioError, .badFileDescriptor, .invalidArgument, .permissionDenied])
+    func takesTheDescriptorForClosedWhenFlushingFailed(errno: Errno) throws {
         let pair = try DescriptorPair.pipe()
         var operation = Close(pair.second)
         let number = operation.descriptor.number
-        let result = unsafe operation.complete(CompletionEntry(result: -EIO), kernelData: NoKernelData())
-        #expect(throws: Errno.ioError) { try result.get() }
+        let result = unsafe operation.complete(CompletionEntry(result: -errno.rawValue), kernelData: NoKernelData())
+        #expect(throws: errno) { try result.get() }
         #expect(operation.descriptor.number == -1)
         _ = Glibc.close(number)
     }
