@@ -24,6 +24,24 @@ extension SubmissionEntry {
     }
 }
 
+extension SubmissionEntry {
+    /// Lets the kernel pick as many buffers from a pool as it likes, which have to follow each other as a completion counts them.
+    @inlinable @inline(__always)
+    func selectBundle(from buffers: borrowing BufferRingHold) {
+        // A bundle is put together of two receives at times (measured on 6.18), the first of which may have been told to take less than there
+        // is room for; no completion says in which buffer the kernel then left bytes unused.
+        require(
+            buffers.state.takesBundles,
+            "The kernel does not say which buffers a bundle has left early; receive bundles into a pool without minimumLeft.")
+        selectBuffer(from: buffers)
+    }
+
+    /// Whether all buffers of the bundle are to be in one completion, the only one.
+    var isSingleBundle: Bool {
+        opcode == .receive && ioPriority & (CURING_RECVSEND_BUNDLE | CURING_RECV_MULTISHOT) == CURING_RECVSEND_BUNDLE
+    }
+}
+
 extension BufferRingHold {
     /// The bytes that a completion brings, or its error.
     @inlinable @inline(__always)

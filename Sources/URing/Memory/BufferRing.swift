@@ -30,7 +30,7 @@ public struct BufferRing: ~Copyable {
         /// Completions fill a buffer one after the other until it is full, or fewer than `minimumLeft` bytes are left (Linux 6.12).
         ///
         /// The completions may be taken in any order. No more than 65536 can be read and neither taken nor dropped; another one traps.
-        /// With `minimumLeft` other than zero, a newer kernel is needed that knows it.
+        /// With `minimumLeft` other than zero, a newer kernel is needed that knows it, and bundles cannot be received.
         case incremental(minimumLeft: Int = 0)
 
         var isIncremental: Bool { self != .whole }

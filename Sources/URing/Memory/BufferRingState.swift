@@ -386,6 +386,9 @@ struct BufferRingState: BitwiseCopyable {
 
     @usableFromInline var mode: BufferRing.Mode { unsafe block.pointee.mode }
 
+    /// Whether what a bundle has can be worked out.
+    @usableFromInline var takesBundles: Bool { mode.minimumLeft == 0 }
+
     @usableFromInline var availableCount: Int {
         takeReturned()
         return unsafe block.pointee.availableCount

@@ -58,6 +58,7 @@ extension RingCore {
     /// Makes an entry part of the queue.
     @usableFromInline
     mutating func add(_ prepared: PreparedEntry, options: PrepareOptions) -> AnyToken {
+        keepBundleFromWorkers(prepared, options: options, after: 0)
         let userData = unlinkedUserData(of: prepared)
         unsafe prepared.entry.pointee.user_data = userData
         prepared.apply(options, ringIdentity: table.identity)
@@ -79,6 +80,7 @@ extension RingCore {
     mutating func addLinked(
         _ prepared: PreparedEntry, flag: UInt8, timeout: LinkedTimeout?, options: PrepareOptions, after predecessor: UInt64
     ) -> AnyToken {
+        keepBundleFromWorkers(prepared, options: options, after: predecessor)
         let userData = makeCompanion(of: prepared)
         let companion = unsafe companions[prepared.userData]
         // SAFETY: the entries are behind the published tail, and the companion stays where it is as long as the ring.
@@ -113,6 +115,18 @@ extension RingCore {
         // No completion ends it, so the positions of the queues must not count it.
         completions.extraCount &-= 1
         hasSkippedSuccess = true
+    }
+
+    /// Traps if a worker could get to receive a bundle: it gives up the ring's lock between its buffers, and others take those in between.
+    ///
+    /// Workers carry out what is to be asynchronous, what drains or waits behind it, and what follows a member of a chain that they did.
+    private func keepBundleFromWorkers(_ prepared: PreparedEntry, options: PrepareOptions, after predecessor: UInt64) {
+        // SAFETY: the table lives as long as its ring, and the entry is behind the published tail.
+        if options.drains { unsafe table.state.pointee.hasDrained = true }
+        guard options.isAsynchronous || options.drains || predecessor != 0 else { return }
+        require(
+            unsafe !SubmissionEntry(prepared.entry, of: table).isSingleBundle,
+            "A worker thread may not receive a bundle: let it neither be asynchronous nor drain, and have it begin its chain.")
     }
 
     // MARK: Chains

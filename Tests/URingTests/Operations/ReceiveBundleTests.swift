@@ -174,6 +174,121 @@ import Testing
         try expectWhole(pool)
     }
 
+    /// The kernel may have told the first half of a bundle to take less than there is room for, and so has left a buffer early.
+    @Test func aPoolWhoseBuffersEndEarlyTraps() async {
+        let sentence = "The kernel does not say which buffers a bundle has left early; receive bundles into a pool without minimumLeft."
+        expectSentence(
+            sentence,
+            of: await #expect(processExitsWith: .failure, observing: [\.standardErrorContent]) {
+                var ring = try Ring<Int>(entries: 8)
+                let pool = try ring.makeBufferRing(count: 2, byteCount: 16, mode: .incremental(minimumLeft: 1))
+                let pair = try DescriptorPair.sockets()
+                try ring.prepare(ReceiveBundle(pair.first, into: pool), tag: 1)
+            })
+        expectSentence(
+            sentence,
+            of: await #expect(processExitsWith: .failure, observing: [\.standardErrorContent]) {
+                var ring = try Ring<Int>(entries: 8)
+                let pool = try ring.makeBufferRing(count: 2, byteCount: 16, mode: .incremental(minimumLeft: 1))
+                let pair = try DescriptorPair.sockets()
+                try ring.prepare(ReceiveBundleMultishot(pair.first, into: pool), tag: 1)
+            })
+    }
+
+    /// It takes the buffers of one bundle one by one, and others take those in between.
+    @Test func aWorkerThatCouldReceiveABundleTraps() async {
+        let sentence = "A worker thread may not receive a bundle: let it neither be asynchronous nor drain, and have it begin its chain."
+        expectSentence(
+            sentence,
+            of: await #expect(processExitsWith: .failure, observing: [\.standardErrorContent]) {
+                var ring = try Ring<Int>(entries: 8)
+                let pool = try ring.makeBufferRing(count: 2, byteCount: 16)
+                let pair = try DescriptorPair.sockets()
+                try ring.prepare(ReceiveBundle(pair.first, into: pool), tag: 1, options: .asynchronous)
+            })
+        expectSentence(
+            sentence,
+            of: await #expect(processExitsWith: .failure, observing: [\.standardErrorContent]) {
+                var ring = try Ring<Int>(entries: 8)
+                let pool = try ring.makeBufferRing(count: 2, byteCount: 16)
+                let pair = try DescriptorPair.sockets()
+                try ring.prepare(ReceiveBundle(pair.first, into: pool), tag: 1, options: .drain)
+            })
+        expectSentence(
+            sentence,
+            of: await #expect(processExitsWith: .failure, observing: [\.standardErrorContent]) {
+                var ring = try Ring<Int>(entries: 8)
+                let pool = try ring.makeBufferRing(count: 2, byteCount: 16)
+                let pair = try DescriptorPair.sockets()
+                try ring.hardLink { (chain: inout Chain<Int>) throws(ChainError) in
+                    try chain.prepare(Nop(), tag: 1)
+                    try chain.prepare(ReceiveBundle(pair.first, into: pool), tag: 2)
+                }
+            })
+        expectSentence(
+            "Behind an operation that drains, a worker thread may receive this; use a ReceiveBundleMultishot on this ring.",
+            of: await #expect(processExitsWith: .failure, observing: [\.standardErrorContent]) {
+                var ring = try Ring<Int>(entries: 8)
+                let pool = try ring.makeBufferRing(count: 2, byteCount: 16)
+                let pair = try DescriptorPair.sockets()
+                try ring.prepare(Nop(), tag: 1, options: .drain)
+                try ring.prepare(ReceiveBundle(pair.first, into: pool), tag: 2)
+            })
+    }
+
+    @Test func beginsAChain() throws {
+        var ring = try Ring<Int>(entries: 8)
+        let pool = try ring.makeBufferRing(count: 8, byteCount: 16)
+        let pair = try DescriptorPair.sockets()
+        #expect(pair.second.sendNow(pattern(40)) == 40)
+        try ring.link { (chain: inout Chain<Int>) throws(ChainError) in
+            try chain.prepare(ReceiveBundle(pair.first, into: pool), tag: 1, timeout: .after(.seconds(5)))
+            try chain.prepare(Nop(), tag: 2)
+        }
+        let received = try ring.nextCompletionWaiting().take(ReceiveBundle.self)
+        // How many buffers it takes is the kernel's affair.
+        let bytes = try received.result.get().copyBytes()
+        #expect(!bytes.isEmpty && pattern(40).starts(with: bytes))
+        #expect(try ring.nextCompletionWaiting().tag == 2)
+    }
+
+    /// Each connection gets its own bytes, while other operations take buffers of the same pool.
+    @Test(arguments: [BufferRing.Mode.whole, .incremental()])
+    func bundlesAndOperationsOfWorkersShareAPool(mode: BufferRing.Mode) throws {
+        var ring = try Ring<Int>(entries: 32)
+        let pool = try ring.makeBufferRing(count: 16, byteCount: 64, mode: mode)
+        for round in 0..<100 {
+            let first = try DescriptorPair.sockets()
+            let second = try DescriptorPair.sockets()
+            let third = try DescriptorPair.sockets()
+            let counts = [70 + round, 170 - round, 10 + round / 2]
+            #expect(first.second.sendNow(pattern(counts[0], seed: 1)) == counts[0])
+            #expect(second.second.sendNow(pattern(counts[1], seed: 2)) == counts[1])
+            #expect(third.second.sendNow(pattern(counts[2], seed: 3)) == counts[2])
+            var bytes = [[UInt8]](repeating: [], count: 3)
+            try ring.prepare(ReceiveBundle(first.first, into: pool), tag: 0)
+            try ring.prepare(ReceiveBundle(second.first, into: pool), tag: 1)
+            try ring.prepare(ReceiveProvided(third.first, into: pool), tag: 2, options: .asynchronous)
+            while bytes.map(\.count) != counts {
+                let completion = try ring.nextCompletionWaiting()
+                let tag = completion.tag
+                if tag == 2 {
+                    bytes[tag] += try completion.take(ReceiveProvided.self).result.get().copyBytes()
+                } else {
+                    bytes[tag] += try completion.take(ReceiveBundle.self).result.get().copyBytes()
+                }
+                if bytes[tag].count >= counts[tag] { continue }
+                switch tag {
+                case 0: try ring.prepare(ReceiveBundle(first.first, into: pool), tag: 0)
+                case 1: try ring.prepare(ReceiveBundle(second.first, into: pool), tag: 1)
+                default: try ring.prepare(ReceiveProvided(third.first, into: pool), tag: 2, options: .asynchronous)
+                }
+            }
+            for index in 0..<3 { #expect(bytes[index] == pattern(counts[index], seed: index + 1), "\(round), \(index)") }
+            #expect(try pool.queryAvailableCount() == pool.availableCount)
+        }
+    }
+
     @Test func letsGoOfFileAndPoolWhenTheRingIsDropped() throws {
         let pair = try DescriptorPair.sockets()
         let other = try DescriptorPair.sockets()
