@@ -70,6 +70,9 @@ public struct SendProvided<Memory: ByteSource & ~Copyable>: SingleShotOperation,
 /// kernel has ended it although something is left, also because it was cancelled or the connection failed after a part: prepared again it
 /// goes on where it ended, or fails.
 ///
+/// A worker thread does not send it: prepared as ``PrepareOptions/asynchronous`` it ends with `ECANCELED` at once when the socket has room
+/// (measured on Linux 6.18).
+///
 /// - Requires: Linux 6.10, `IORING_OP_SEND` with `IORING_RECVSEND_BUNDLE`.
 /// - Important: The kernel reads the elements' bytes until the last completion.
 ///
