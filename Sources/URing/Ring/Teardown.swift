@@ -20,6 +20,11 @@ public struct RingLeftovers: Sendable, Hashable {
 /// unmap and close. What is not back by the deadline is leaked, never freed.
 @safe struct Teardown: ~Copyable {
     static let defaultDeadline: Duration = .seconds(10)
+    /// How long to wait for a completion before cancelling again; longer each time that none comes.
+    private static let shortestPause: Duration = .milliseconds(1)
+    private static let longestPause: Duration = .milliseconds(50)
+    /// How often completions may come that end nothing, before the queue is left to fill.
+    private static let patience = 8
 
     var submissions: SubmissionQueue
     var completions: CompletionQueue
@@ -140,24 +145,47 @@ public struct RingLeftovers: Sendable, Hashable {
         }
     }
 
+    /// Waits for what is in flight, and goes on cancelling.
+    ///
+    /// What is between two states is not found, such as a timeout whose tick the kernel has yet to work off, and what ends may let another
+    /// begin: the next member of a hard chain, or what drains.
     private mutating func reap(until end: Duration) {
         reapReady()
+        var pause = Teardown.shortestPause
+        var roundsWithoutEnd = 0
         while inFlightCount > 0 {
-            let remaining = end - monotonicTime()
-            if remaining <= .zero { return }
-            // An operation that slipped past the first cancel, for example because it was between two states, is caught by the next.
-            var time = min(remaining, .milliseconds(50)).timespec
-            let status = unsafe withUnsafePointer(to: &time) { time in
-                // SAFETY: the kernel reads both structures before the call returns.
-                var argument = curing_getevents_arg(
-                    sigmask: 0, sigmask_sz: 8, min_wait_usec: 0, ts: UInt64(UInt(bitPattern: time)))
-                return unsafe curing_enter(
-                    ring.fd, 0, 1, CURING_ENTER_GETEVENTS | CURING_ENTER_EXT_ARG, &argument,
-                    MemoryLayout<curing_getevents_arg>.size)
-            }
+            let (before, now) = (inFlightCount, monotonicTime())
+            if now >= end { return }
+            // What ticks faster than it can be cancelled is ended by a full queue, as every multishot is.
+            if roundsWithoutEnd == Teardown.patience { fillQueue(until: min(end, now + Teardown.longestPause)) }
+            let status = wait(for: 1, atMost: min(end - now, pause))
             reapReady()
-            if status == -ETIME { cancelAll(until: end) }
-            if status < 0 && !isTransient(status) { return }
+            if inFlightCount == 0 || (status < 0 && !isTransient(status)) { return }
+            cancelAll(until: end)
+            let nothingCame = status == -ETIME
+            pause = nothingCame ? min(pause * 2, Teardown.longestPause) : Teardown.shortestPause
+            let hasMadeProgress = nothingCame || inFlightCount < before || roundsWithoutEnd == Teardown.patience
+            roundsWithoutEnd = hasMadeProgress ? 0 : roundsWithoutEnd + 1
+        }
+    }
+
+    /// Leaves what comes in the queue until no more fits; a timeout that expires ends each wait.
+    private func fillQueue(until end: Duration) {
+        while completions.readyCount < completions.entryCount {
+            let remaining = end - monotonicTime()
+            if remaining <= .zero || wait(for: completions.entryCount, atMost: remaining) < 0 { return }
+        }
+        // The end itself came when there was no place for it: one call more works it off.
+        _ = wait(for: 0, atMost: .zero)
+    }
+
+    private func wait(for count: UInt32, atMost duration: Duration) -> Int32 {
+        var time = duration.timespec
+        return unsafe withUnsafePointer(to: &time) { time in
+            // SAFETY: the kernel reads both structures before the call returns.
+            var argument = curing_getevents_arg(sigmask: 0, sigmask_sz: 8, min_wait_usec: 0, ts: UInt64(UInt(bitPattern: time)))
+            return unsafe curing_enter(
+                ring.fd, 0, count, CURING_ENTER_GETEVENTS | CURING_ENTER_EXT_ARG, &argument, MemoryLayout<curing_getevents_arg>.size)
         }
     }
 

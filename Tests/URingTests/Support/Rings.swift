@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import CURing
+import Glibc
 import Testing
-import URing
+
+@testable import URing
 
 /// The ways in which the kernel comes to a ring's entries.
 enum RingKind: CaseIterable, Sendable {
@@ -33,4 +36,15 @@ func withRing(_ kind: RingKind, entries: Int = 64, _ body: (inout Ring<Int>) thr
     options.sharedWorkers = ring.descriptor
     var other = try Ring<Int>(entries: entries, options: options)
     if kind == .attached { try body(&other) } else { try body(&ring) }
+}
+
+extension Ring {
+    /// Waits until the kernel has deferred something to when this thread enters it.
+    func waitForDeferredWork() throws {
+        let end = monotonicTime() + .seconds(10)
+        while core.submissions.flags & CURING_SQ_TASKRUN == 0 {
+            if monotonicTime() > end { throw NoCompletion() }
+            sched_yield()
+        }
+    }
 }

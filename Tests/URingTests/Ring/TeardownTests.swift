@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Testing
+
+@testable import URing
+
+@Suite struct TeardownTests {
+    /// The kernel does not find a timeout that has expired and whose tick is to be worked off.
+    @Test(arguments: [Duration.milliseconds(20), .microseconds(100), .microseconds(1), .zero])
+    func aTickThatIsYetToBeWorkedOffDoesNotKeepARing(interval: Duration) throws {
+        var ring = try Ring<Int>(entries: 16)
+        try ring.prepare(TimeoutMultishot(every: interval), tag: 1)
+        try ring.submit()
+        try ring.waitForDeferredWork()
+        #expect(ring.close(deadline: .seconds(5)).isEmpty)
+    }
+
+    /// Each begins when the one before it has been cancelled.
+    @Test func theMembersOfAHardChainDoNotKeepARing() throws {
+        var ring = try Ring<Int>(entries: 512)
+        let pipe = try DescriptorPair.pipe()
+        try ring.hardLink { chain in
+            for tag in 0..<300 { try chain.prepare(Read(pipe.first, into: Buffer(byteCapacity: 8)), tag: tag) }
+        }
+        try ring.submit()
+        #expect(ring.close(deadline: .seconds(5)).isEmpty)
+        expectHeld(pipe.first, false)
+    }
+
+    @Test func whatDrainsDoesNotKeepARing() throws {
+        var ring = try Ring<Int>(entries: 512)
+        let pipe = try DescriptorPair.pipe()
+        for tag in 0..<300 { try ring.prepare(Read(pipe.first, into: Buffer(byteCapacity: 8)), tag: tag, options: .drain) }
+        try ring.submit()
+        #expect(ring.close(deadline: .seconds(5)).isEmpty)
+        expectHeld(pipe.first, false)
+    }
+}
