@@ -10,6 +10,9 @@ import SystemPackage
 /// there is one, and with ``MultishotEnding/completionQueueFull`` before: ``count`` says how many ticks are still to come, and preparing it
 /// again goes on with them. It is removed with a ``Cancel``, and the time is changed with a ``TimeoutUpdate``.
 ///
+/// Neither of them finds it while a tick is to be worked off, which with ``RingOptions/Flags/deferredTaskRun`` lasts from the tick until the
+/// thread waits; ask again then. ``Ring/cancel(_:waitingAtMost:)-(Token<Op>,_)`` works off what there is beforehand.
+///
 /// An update has the kernel forget the count, and leaves ``interval`` as it was. Ticks then go on without end: ``count`` is nil from the one
 /// on that was to be the last.
 ///

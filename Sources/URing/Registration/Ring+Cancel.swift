@@ -64,7 +64,15 @@ extension Ring where Tag: BitwiseCopyable {
 }
 
 extension RingCore {
+    /// Works off what the kernel has deferred to when it is entered: it does not find a timeout whose tick is among that.
+    private mutating func workOffDeferred() {
+        let isShown = setupFlags & CURING_SETUP_TASKRUN_FLAG != 0
+        guard isShown || setupFlags & CURING_SETUP_DEFER_TASKRUN != 0 else { return }
+        if !isShown || submissions.flags & CURING_SQ_TASKRUN != 0 { flush() }
+    }
+
     fileprivate mutating func cancel(_ userData: UInt64, waitingAtMost timeout: Duration?) throws(Errno) -> TargetOutcome {
+        workOffDeferred()
         var request = curing_sync_cancel_reg()
         request.addr = userData
         request.fd = -1
@@ -94,7 +102,8 @@ extension RingCore {
         return try CompletionEntry(result: status).targetOutcome.get()
     }
 
-    fileprivate func cancelAll(_ match: CancelMatch) throws(Errno) -> Int {
+    fileprivate mutating func cancelAll(_ match: CancelMatch) throws(Errno) -> Int {
+        workOffDeferred()
         var request = curing_sync_cancel_reg()
         request.fd = match.number
         request.opcode = match.opcode

@@ -248,6 +248,25 @@ import Testing
         }
     }
 
+    /// The kernel does not find it between the tick and when that is worked off.
+    @Test(arguments: [true, false]) func aTimeoutIsFoundWhoseTickIsYetToBeWorkedOff(byName: Bool) throws {
+        var ring = try Ring<Int>(entries: 8)
+        let token = try ring.prepare(TimeoutMultishot(every: .milliseconds(100)), tag: 1)
+        try ring.submit()
+        try ring.waitForDeferredWork()
+        if byName {
+            let outcome = try ring.cancel(token)
+            #expect(outcome == .found)
+        } else {
+            let count = try ring.cancelAll()
+            #expect(count == 1)
+        }
+        let tick = try ring.nextCompletionWaiting().event(TimeoutMultishot.self).expectMore()
+        #expect(tick == .expired)
+        let ending = try ring.nextCompletionWaiting().event(TimeoutMultishot.self).expectFinished().ending
+        #expect(ending == .cancelled)
+    }
+
     @Test func whatWasNotSubmittedIsNotFoundAndStays() throws {
         var ring = try Ring<Int>(entries: 8)
         let token = try ring.prepare(Nop(), tag: 0)
