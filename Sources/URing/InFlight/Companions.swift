@@ -19,6 +19,8 @@ struct Companion: BitwiseCopyable {
     var timedOut = false
     /// Whether the member before this one ended a soft chain.
     var isCutOff = false
+    /// Whether the operation's last completion was read from the queue.
+    var hasEnded = false
 }
 
 /// The companions of a ring's operations, found by the user data of their slots.

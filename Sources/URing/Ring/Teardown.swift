@@ -216,7 +216,11 @@ public struct RingLeftovers: Sendable, Hashable {
         }
         let isLinked = UserData.kind(of: completion.userData) == .linkedOperation
         // SAFETY: the user data says that the operation has a companion, and the slot that it is still in flight.
-        let entry = unsafe isLinked ? companions[userData].pointee.read(completion) : completion.entry.withoutNotes
+        let told = unsafe isLinked ? companions[userData].pointee.read(completion) : completion.entry.withoutNotes
+        guard let entry = told else {
+            completions.extraCount &+= 1
+            return
+        }
         if entry.flags.contains(.more) {
             completions.extraCount &+= 1
             table.beginEvent(of: slot)

@@ -83,7 +83,11 @@ extension RingCore {
         guard let slot = slotOrStale(for: completion) else { return nil }
         // SAFETY: the user data says that the operation has a companion, and the slot that it is still in flight.
         let companion = unsafe companions[userData]
-        var entry = unsafe companion.pointee.read(completion)
+        guard var entry = unsafe companion.pointee.read(completion) else {
+            completions.extraCount &+= 1
+            table.noteStale()
+            return nil
+        }
         if !entry.flags.contains(.notification) {
             if unsafe entry.result < companion.pointee.leastResult { cutOff(unsafe companion.pointee.successor) }
             if unsafe entry.errno == .canceled && companion.pointee.isCutOff { entry = entry.noting(.cancelledByLink) }
@@ -122,8 +126,13 @@ extension RingCore {
 
 extension Companion {
     /// What the kernel says of the operation, in the order of the queue: in that an incremental pool has to see its completions.
-    func read(_ completion: QueuedCompletion) -> CompletionEntry {
+    ///
+    /// Nothing once the operation has ended, though its slot may still be in use: of a zero-copy send that a chain has cut off, the kernel
+    /// (6.18) says that it was cancelled, and no more to come, and posts the notification nevertheless.
+    mutating func read(_ completion: QueuedCompletion) -> CompletionEntry? {
+        if hasEnded { return nil }
         let entry = completion.entry.withoutNotes
+        hasEnded = !entry.flags.contains(.more)
         return incrementalPool?.record(entry) ?? entry
     }
 }

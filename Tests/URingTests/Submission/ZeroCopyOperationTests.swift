@@ -268,4 +268,38 @@ import Testing
         drop(send)
         #expect(ledger.isSettled)
     }
+
+    // MARK: Chains
+
+    /// The kernel says of the send that no more is to come, and then posts the notification nevertheless.
+    @Test(arguments: [nil, LinkedTimeout.after(.seconds(5))], [false, true])
+    func aSendThatItsChainCutsOffEndsOnce(timeout: LinkedTimeout?, ringEnds: Bool) throws {
+        let ledger = Ledger()
+        var ring = try Ring<Int>(entries: 8)
+        let pair = try TCPPair()
+        try ring.link { chain in
+            try chain.prepare(InjectedNop(result: -5), tag: 0)
+            try chain.prepare(
+                SendZeroCopy(pair.client, from: CountedMemory(ledger, byteCapacity: 3, filledWith: 7)), tag: 1, timeout: timeout)
+        }
+        try ring.submit(waitingFor: timeout == nil ? 3 : 4, timeout: .seconds(5))
+        let first = try ring.nextCompletionWaiting()
+        let second = try ring.nextCompletionWaiting()
+        #expect(first.tag == 0 && second.tag == 1 && !second.hasMore)
+        if ringEnds {
+            #expect(ring.readyCount == 1)
+            let leftovers = ring.close(deadline: .seconds(1))
+            #expect(leftovers.isEmpty)
+        } else {
+            try ring.expectNoCompletion()
+            #expect(ring.inFlightCount == 0 && ring.outstandingNotifications == 0 && ring.staleCompletionCount == 1)
+        }
+        #expect(ledger.aliveCount == 1)
+        let send = try second.event(SendZeroCopy<CountedMemory>.self).expectFinished()
+        let (result, isCutOff) = (send.result, send.cancelledByLink)
+        #expect(result == .failure(.canceled) && isCutOff)
+        drop(send)
+        drop(first)
+        #expect(ledger.isSettled)
+    }
 }
