@@ -79,7 +79,7 @@ extension Ring where Tag: BitwiseCopyable {
         _ operation: consuming Op, tag: Tag, in group: borrowing NotificationGroup<Tag>
     ) throws(Errno) -> Token<Op> {
         group.state.expectRing(core.table.identity)
-        if core.submissions.isFull { try core.makeRoom() }
+        try core.makeRoom(for: Op.self)
         group.state.addMember()
         let slot = core.table.insert(operation, tag: tag)
         return core.enqueue(
@@ -125,7 +125,7 @@ extension Ring where Tag: BitwiseCopyable {
     public mutating func prepare<Op: ZeroCopyOperation & ~Copyable>(
         _ operation: consuming Op, tag: Tag, notificationTag: Tag
     ) throws(Errno) -> Token<Op> {
-        if core.submissions.isFull { try core.makeRoom() }
+        try core.makeRoom(for: Op.self)
         let tracking = Tracking(notificationTag: notificationTag, in: core.table)
         return core.enqueue(
             Op.self, in: core.table.insert(operation, tag: tag), payloadOffset: SlotLayout.payloadOffset(Tag.self), tracking: tracking)

@@ -55,10 +55,11 @@ public struct Ring<Tag: BitwiseCopyable>: ~Copyable {
     ///
     /// - Returns: The operation's name, for cancelling or updating it.
     /// - Throws: What submitting a full queue threw, `EAGAIN` if ``RingOptions/submitsWhenFull`` is off. The operation is then dropped;
-    ///   ask ``availableEntries`` beforehand to keep it.
+    ///   ask ``availableEntries`` beforehand to keep it. `EOPNOTSUPP` for a zero-copy send on a ring that has prepared an operation with
+    ///   ``PrepareOptions/drains``.
     @inlinable @inline(__always) @discardableResult
     public mutating func prepare<Op: Operation & ~Copyable>(_ operation: consuming Op, tag: Tag) throws(Errno) -> Token<Op> {
-        if core.submissions.isFull { try core.makeRoom() }
+        try core.makeRoom(for: Op.self)
         return core.enqueue(Op.self, in: core.table.insert(operation, tag: tag), payloadOffset: SlotLayout.payloadOffset(Tag.self))
     }
 
@@ -90,7 +91,7 @@ public struct Ring<Tag: BitwiseCopyable>: ~Copyable {
     ) throws -> Token<Op> {
         let table = core.table
         require(completion.core.isOf(table), "This completion is of another ring.")
-        if core.submissions.isFull { try core.makeRoom() }
+        try core.makeRoom(for: Op.self)
         let slot = try completion.core.again(Op.self, payloadOffset: SlotLayout.payloadOffset(Tag.self), body)
         return core.enqueue(Op.self, in: slot, payloadOffset: SlotLayout.payloadOffset(Tag.self))
     }

@@ -64,7 +64,8 @@ public struct Chain<Tag: BitwiseCopyable>: ~Copyable, ~Escapable {
         // A copy, because the thread sanitizer's build takes a use of the stored pointer for an escape of the chain.
         let core = unsafe core
         // SAFETY: see `init`.
-        unsafe try core.pointee.reserveMember(withTimeout: timeout != nil, options: options, forChainFrom: start)
+        unsafe try core.pointee.reserveMember(
+            isZeroCopy: Op.routing.isTracked, withTimeout: timeout != nil, options: options, forChainFrom: start)
         let prepared = unsafe core.pointee.write(operation, tag: tag)
         let token = unsafe core.pointee.addLinked(prepared, flag: flag, timeout: timeout, options: options, after: last)
         last = prepared.userData
@@ -75,9 +76,12 @@ public struct Chain<Tag: BitwiseCopyable>: ~Copyable, ~Escapable {
 extension RingCore {
     /// Makes room for a member of a chain.
     @usableFromInline
-    mutating func reserveMember(withTimeout hasTimeout: Bool, options: PrepareOptions, forChainFrom start: UInt32) throws(ChainError) {
+    mutating func reserveMember(
+        isZeroCopy: Bool, withTimeout hasTimeout: Bool, options: PrepareOptions, forChainFrom start: UInt32
+    ) throws(ChainError) {
         do throws(Errno) {
-            try check(options)
+            try check(options, isZeroCopy: isZeroCopy)
+            if options.drains { try expectNoZeroCopy(from: start) }
         } catch {
             throw .failed(error)
         }

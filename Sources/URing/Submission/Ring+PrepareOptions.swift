@@ -11,13 +11,13 @@ extension Ring where Tag: BitwiseCopyable {
     ///   - tag: The tag of its completions.
     ///   - options: How the kernel treats it.
     /// - Returns: The operation's name, for cancelling or updating it.
-    /// - Throws: As ``prepare(_:tag:)``, and `EOPNOTSUPP` for ``PrepareOptions/drains`` on a ring that has prepared an operation with
-    ///   ``prepareSkippingSuccess(_:)``. The operation is then dropped.
+    /// - Throws: As ``prepare(_:tag:)``, and `EOPNOTSUPP` for ``PrepareOptions/drains`` of a zero-copy send, or on a ring that has prepared an
+    ///   operation with ``prepareSkippingSuccess(_:)``. The operation is then dropped.
     @inlinable @discardableResult
     public mutating func prepare<Op: Operation & ~Copyable>(
         _ operation: consuming Op, tag: Tag, options: PrepareOptions
     ) throws(Errno) -> Token<Op> {
-        try core.check(options)
+        try core.check(options, isZeroCopy: Op.routing.isTracked)
         if core.submissions.isFull { try core.makeRoom() }
         let prepared = core.write(operation, tag: tag)
         return Token(any: core.add(prepared, options: options))
@@ -49,7 +49,7 @@ extension Ring where Tag: BitwiseCopyable {
     public mutating func prepare<Op: LinkableOperation & ~Copyable>(
         _ operation: consuming Op, tag: Tag, timeout: LinkedTimeout, options: PrepareOptions = .none
     ) throws(Errno) -> Token<Op> {
-        try core.check(options)
+        try core.check(options, isZeroCopy: Op.routing.isTracked)
         try core.reservePair()
         let start = core.submissions.tail
         let prepared = core.write(operation, tag: tag)

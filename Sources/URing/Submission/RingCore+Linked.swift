@@ -48,11 +48,42 @@ extension RingCore {
         return UserData.sameSlot(as: prepared.userData, kind: .linkedOperation)
     }
 
-    /// Refuses options that the kernel would refuse.
+    /// Makes room for an entry, unless the operation would never start.
+    @inlinable @inline(__always)
+    mutating func makeRoom<Op: Operation & ~Copyable>(for _: Op.Type) throws(Errno) {
+        if Op.routing.isTracked { try expectNoDrain() }
+        if submissions.isFull { try makeRoom() }
+    }
+
+    /// Sees to it that a zero-copy send waits for nothing that drains.
+    ///
+    /// For the kernel such a send is two requests, of which it makes the one for the notification when it consumes the entry. What drains, and all
+    /// that waits behind it, starts when all requests made so far are done: the send would wait for its own notification, and nothing,
+    /// not even cancelling, could end that (measured on 6.18). When the kernel stops looking at that, it does not tell.
     @usableFromInline
-    func check(_ options: PrepareOptions) throws(Errno) {
+    func expectNoDrain() throws(Errno) {
+        // SAFETY: the table lives as long as its ring.
+        if unsafe table.state.pointee.hasDrained { throw .notSupported }
+    }
+
+    /// Refuses options that the kernel would refuse, or with which nothing would ever start.
+    @usableFromInline
+    func check(_ options: PrepareOptions, isZeroCopy: Bool) throws(Errno) {
+        if isZeroCopy {
+            if options.drains { throw .notSupported }
+            try expectNoDrain()
+        }
         // The kernel completes each entry that drains with EOPNOTSUPP from the first on that skipped its completion.
         if options.drains && hasSkippedSuccess { throw .notSupported }
+    }
+
+    /// Sees to it that what drains as a member of a chain has no zero-copy send before it: the whole chain waits.
+    func expectNoZeroCopy(from start: UInt32) throws(Errno) {
+        for offset in 0..<(submissions.tail &- start) {
+            // SAFETY: the entry is behind the published tail.
+            let opcode = Opcode(rawValue: unsafe submissions.entry(at: start &+ offset).pointee.opcode)
+            if opcode == .sendZeroCopy || opcode == .sendMessageZeroCopy { throw .notSupported }
+        }
     }
 
     /// Makes an entry part of the queue.
