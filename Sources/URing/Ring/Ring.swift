@@ -234,7 +234,7 @@ extension RingCore {
     ///
     /// - Precondition: The queue is not full.
     @inlinable @inline(__always)
-    func write<Op: Operation & ~Copyable>(
+    mutating func write<Op: Operation & ~Copyable>(
         _: Op.Type, in slot: Slot, payloadOffset: Int, tracking: Tracking = Tracking()
     ) -> PreparedEntry {
         // SAFETY: the entry is behind the published tail. The operation has its final address, and stays there until its

@@ -109,19 +109,19 @@ extension RingCore {
     }
 
     /// Works off what is deferred, and waits for one completion more; submits nothing.
-    func waitForAnother(timeout: Duration) throws(Errno) {
+    mutating func waitForAnother(timeout: Duration) throws(Errno) {
         let wait = Wait(WaitOptions(until: .timeout(timeout)))
         let status = enter(submit: 0, minimum: completions.readyCount &+ 1, flags: CURING_ENTER_GETEVENTS, wait)
         if status < 0 && Errno(rawValue: -status) != .timeout { throw Errno(rawValue: -status) }
     }
 
     /// The time when a wait begins, in nanoseconds, if it matters for telling what ended it.
-    private func startOf(_ wait: Wait) -> Int64 {
+    private mutating func startOf(_ wait: Wait) -> Int64 {
         wait.isTimed ? clock.nanoseconds : 0
     }
 
     /// Tells what ended a wait: the kernel does not say once something was submitted.
-    private func finishWait(submitted: Int, minimum: UInt32, since start: Int64, _ wait: Wait) -> SubmitResult {
+    private mutating func finishWait(submitted: Int, minimum: UInt32, since start: Int64, _ wait: Wait) -> SubmitResult {
         var result = SubmitResult(submitted: submitted)
         let ready = completions.readyCount
         if ready >= minimum { return result }
@@ -136,7 +136,7 @@ extension RingCore {
     }
 
     /// Wakes the kernel's polling thread if it sleeps.
-    func wakePollingThread() throws(Errno) {
+    mutating func wakePollingThread() throws(Errno) {
         // The thread sets the flag and then looks at the tail once more; we stored the tail and now look at the flag. Without a full
         // fence between a store and a load of another word, both could miss the other's store, and the thread would sleep for ever.
         curing_full_fence()
@@ -145,7 +145,7 @@ extension RingCore {
         if status < 0 && Errno(rawValue: -status) != .interrupted { throw Errno(rawValue: -status) }
     }
 
-    private func enter(submit: UInt32, minimum: UInt32, flags: UInt32, _ wait: Wait) -> Int32 {
+    private mutating func enter(submit: UInt32, minimum: UInt32, flags: UInt32, _ wait: Wait) -> Int32 {
         if minimum == 0 || wait.isPlain { return unsafe entrance.enter(submit: submit, minimum: minimum, flags: flags) }
         let extended = flags | CURING_ENTER_EXT_ARG | (wait.isAbsolute ? CURING_ENTER_ABS_TIMER : 0)
         if let index = wait.registeredIndex {

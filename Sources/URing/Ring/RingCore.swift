@@ -33,7 +33,7 @@ struct RingCore: ~Copyable {
     /// Failures of operations whose success gives no completion.
     var unreportedFailureCount: UInt64 = 0
     /// Whether an entry asked for no completion; the kernel drains no more from then on.
-    var hasSkippedSuccess = false
+    @usableFromInline var hasSkippedSuccess = false
     /// Whether the kernel's polling thread is another ring's.
     let sharesPollingThread: Bool
     /// What belongs to operations that are linked.

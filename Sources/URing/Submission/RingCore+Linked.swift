@@ -30,7 +30,7 @@ extension RingCore {
     ///
     /// - Precondition: The queue is not full.
     @inlinable @inline(__always)
-    func write<Op: Operation & ~Copyable, Tag: BitwiseCopyable>(_ operation: consuming Op, tag: Tag) -> PreparedEntry {
+    mutating func write<Op: Operation & ~Copyable, Tag: BitwiseCopyable>(_ operation: consuming Op, tag: Tag) -> PreparedEntry {
         write(Op.self, in: table.insert(operation, tag: tag), payloadOffset: SlotLayout.payloadOffset(Tag.self))
     }
 
@@ -60,14 +60,16 @@ extension RingCore {
     /// For the kernel such a send is two requests, of which it makes the one for the notification when it consumes the entry. What drains, and all
     /// that waits behind it, starts when all requests made so far are done: the send would wait for its own notification, and nothing,
     /// not even cancelling, could end that (measured on 6.18). When the kernel stops looking at that, it does not tell.
-    @usableFromInline
+    @inlinable @inline(__always)
     func expectNoDrain() throws(Errno) {
         // SAFETY: the table lives as long as its ring.
         if unsafe table.state.pointee.hasDrained { throw .notSupported }
     }
 
     /// Refuses options that the kernel would refuse, or with which nothing would ever start.
-    @usableFromInline
+    ///
+    /// Inlined, because the compiler copies the whole ring for a call that borrows it.
+    @inlinable @inline(__always)
     func check(_ options: PrepareOptions, isZeroCopy: Bool) throws(Errno) {
         if isZeroCopy {
             if options.drains { throw .notSupported }
@@ -78,7 +80,7 @@ extension RingCore {
     }
 
     /// Sees to it that what drains as a member of a chain has no zero-copy send before it: the whole chain waits.
-    func expectNoZeroCopy(from start: UInt32) throws(Errno) {
+    mutating func expectNoZeroCopy(from start: UInt32) throws(Errno) {
         for offset in 0..<(submissions.tail &- start) {
             // SAFETY: the entry is behind the published tail.
             let opcode = Opcode(rawValue: unsafe submissions.entry(at: start &+ offset).pointee.opcode)

@@ -118,7 +118,7 @@ extension RingCore {
     }
 
     /// The member of a soft chain that this user data names does not start any more, and neither do those after it.
-    private func cutOff(_ successor: UInt64) {
+    private mutating func cutOff(_ successor: UInt64) {
         guard successor != 0, table.slot(for: successor) != nil else { return }
         unsafe companions[successor].pointee.isCutOff = true
     }
