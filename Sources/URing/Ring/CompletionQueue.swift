@@ -99,8 +99,9 @@ struct CompletionQueue: BitwiseCopyable {
         let isFiller = flags.contains(.skip)
         let places: UInt32 = flags.contains(.large) ? 2 : 1
         extraCount &+= isFiller ? places : places &- 1
-        // Two places are posted together and never at the end and the start of the queue, so both are before `readyEnd`.
-        for _ in 0..<places { consume() }
+        // Two places are posted together, so both are before the tail. The kernel never posts them at the end and at the start of the queue, but
+        // when it makes the queue smaller it leaves each position as it is, and the second one can come to lie at the start.
+        for _ in 0..<places where hasNext() { consume() }
         return isFiller
     }
 

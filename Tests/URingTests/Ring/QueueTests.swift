@@ -157,8 +157,10 @@ import Testing
         }
     }
 
-    @Test func fillersAreSkippedAndLargeEntriesTakeTwoPlaces() {
-        let standIn = StandInRing(startingAt: .max - 2)
+    // From the last one on, the entry ends at the queue's start, as it can when the queue was made smaller.
+    @Test(arguments: [.max - 2, .max] as [UInt32])
+    func fillersAreSkippedAndLargeEntriesTakeTwoPlaces(start: UInt32) {
+        let standIn = StandInRing(startingAt: start)
         var queue = unsafe CompletionQueue(standIn.ring)
         standIn.post(1, flags: CURING_CQE_F_32)
         standIn.post(99)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import CTestSupport
+import CURing
 import SystemPackage
 import Testing
 
@@ -94,6 +95,29 @@ import Testing
         while ring.inFlightCount > 0 { seen[try ring.nextCompletionWaiting().tag] = true }
         #expect(seen.allSatisfy { $0 } && prepared > 1000)
         #expect(ledger.isSettled && ring.staleCompletionCount == 0 && ring.foreignCompletionCount == 0)
+    }
+
+    @Test(arguments: 0..<8)
+    func aLargeEntryMayCrossTheEndOfASmallerQueue(start: Int) throws {
+        var options = RingOptions.recommended
+        options.flags.insert(.mixedCompletions)
+        var ring = try Ring<Int>(entries: 4, options: options)
+        try ring.resize(entries: 4, completionQueueEntries: 32)
+        for _ in 0..<start { _ = try ring.run(Nop()).result.get() }
+        // A completion of two places begins at each place of the queue to be, in turn.
+        var large = RawEntry(.nop)
+        large.operationFlags = CURING_NOP_CQE32
+        try ring.prepare(unsafe RawOperation(large, owning: ()), tag: 1)
+        try ring.prepare(Nop(), tag: 2)
+        try ring.submit(waitingFor: 3)
+        try ring.resize(entries: 4, completionQueueEntries: 8)
+        #expect(ring.readyCount == 3)
+        for tag in 3...20 {
+            try ring.prepare(Nop(), tag: tag)
+            let next = try ring.nextCompletionWaiting().tag
+            #expect(next == tag - 2)
+        }
+        #expect(ring.inFlightCount == 2 && ring.staleCompletionCount == 0 && ring.foreignCompletionCount == 0)
     }
 
     @Test func aChildDoesNotInheritTheNewQueues() throws {
