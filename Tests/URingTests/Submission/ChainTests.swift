@@ -84,6 +84,21 @@ import Testing
         }
     }
 
+    @Test func trap5AThreadIsSharedByWhateverDescriptor() throws {
+        var ring = try Ring<Int>(entries: 64, options: RingKind.attachedTo.options)
+        var options = RingKind.attachedTo.options
+        let duplicate = try unsafe Descriptor(adopting: ring.descriptor.fileDescriptor.duplicate())
+        options.sharedWorkers = duplicate.unowned
+        do {
+            let other = try Ring<Int>(entries: 8, options: options)
+            #expect(throws: ChainError.tooLong(limit: 8)) {
+                try ring.link { chain in for tag in 0..<9 { try chain.prepare(Nop(), tag: tag) } }
+            }
+            withExtendedLifetime(other) {}
+        }
+        try expectWhole(&ring, count: 8, queuedBefore: 5)
+    }
+
     @Test func trap5APollingThreadOfOnesOwnKeepsAChainOfAnyLength() throws {
         try withRing(.polled, entries: 64) { ring in try expectWhole(&ring, count: 41, queuedBefore: 20) }
     }
