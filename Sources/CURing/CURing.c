@@ -1034,6 +1034,12 @@ static char *map_for(void *reservation, size_t size, int fd, uint64_t offset) {
     return mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, fd, (off_t)offset);
 }
 
+/// Copies the entries from one position up to another to their places in a queue of another size.
+static void copy_entries(char *to, uint32_t to_count, const void *from, uint32_t from_count, size_t size, uint32_t start, uint32_t end) {
+    for (uint32_t index = start; index != end; index++)
+        memcpy(to + (index & (to_count - 1)) * size, (const char *)from + (index & (from_count - 1)) * size, size);
+}
+
 int curing_ring_resize(struct curing_ring *ring, uint32_t sq_entries, uint32_t cq_entries, uint32_t sq_tail, bool keep_on_fork) {
     struct io_uring *state = ring->state;
     // Of a ring with an array, the kernel says that the new array is at offset 0, which is the ring's header.
@@ -1083,10 +1089,10 @@ int curing_ring_resize(struct curing_ring *ring, uint32_t sq_entries, uint32_t c
         madvise(rings, rings_size, MADV_DONTFORK);
         madvise(sqes, sqes_size, MADV_DONTFORK);
     }
-    for (uint32_t index = *ring->sq_tail; index != sq_tail; index++) {
-        char *from = (char *)ring->sqes + (index & ring->sq_mask) * sqe_size;
-        memcpy(sqes + (index & (sq_count - 1)) * sqe_size, from, sqe_size);
-    }
+    // Not only what the kernel does not know of: up to its commit 45cd95763e19 (7.1, and stable versions of 2026) it takes large entries for
+    // small ones, and it copies nothing when the positions wrap. What it posts by now lies behind the old tail.
+    copy_entries(sqes, sq_count, ring->sqes, ring->sq_entries, sqe_size, *ring->sq_head, sq_tail);
+    copy_entries(rings + answer.cq_off.cqes, cq_count, ring->cqes, ring->cq_entries, cqe_size, *ring->cq_head, *ring->cq_tail);
     unmap(state->sq.sqes, ring->sq_entries * sqe_size);
     unmap(state->sq.ring_ptr, state->sq.ring_sz);
 

@@ -1069,9 +1069,9 @@ struct curing_ring {
 /// released. `CURING_SETUP_NO_MMAP` and `CURING_SETUP_REGISTERED_FD_ONLY` are not supported yet: -EINVAL.
 int curing_ring_create(struct curing_ring *out, uint32_t entries, struct curing_params *params, bool keep_on_fork);
 
-/// Gives a ring queues of other sizes (`CURING_REGISTER_RESIZE_RINGS`), and maps them in place of the old ones. The entries between the
-/// published tail and `sq_tail`, which the kernel does not know of, are copied here; everything else by the kernel. With `cq_entries` 0 the
-/// completion queue has twice the entries of the other.
+/// Gives a ring queues of other sizes (`CURING_REGISTER_RESIZE_RINGS`), and maps them in place of the old ones. All entries up to `sq_tail`
+/// are copied here, also those behind the published tail, and all completions; the kernel's own copies of large ones may be wrong. With
+/// `cq_entries` 0 the completion queue has twice the entries of the other.
 ///
 /// Returns 0 with the pointers and sizes in `ring` changed, or a negative errno with nothing changed: -EINVAL unless the ring has
 /// `CURING_SETUP_DEFER_TASKRUN` and `CURING_SETUP_NO_SQARRAY`, -EOVERFLOW if the new queues cannot hold what the old ones do.

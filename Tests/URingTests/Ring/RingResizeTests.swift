@@ -34,6 +34,23 @@ import Testing
         #expect(ledger.isSettled && ring.inFlightCount == 0 && ring.staleCompletionCount == 0)
     }
 
+    @Test(arguments: [RingOptions.Flags.largeSubmissions, []])
+    func whatTheKernelHasSeenAndNotTakenMoves(flags: RingOptions.Flags) throws {
+        var options = RingOptions.recommended
+        options.flags.formUnion([flags, .startsDisabled])
+        var ring = try Ring<Int>(entries: 8, options: options)
+        for tag in 0..<5 { try ring.prepare(Nop(), tag: tag) }
+        #expect(throws: Errno.ringGone) { try ring.submit() }
+        for tag in 5..<8 { try ring.prepare(Nop(), tag: tag) }
+        try ring.resize(entries: 32)
+        try ring.enable()
+        for tag in 0..<8 {
+            let next = try ring.nextCompletionWaiting().tag
+            #expect(next == tag)
+        }
+        #expect(ring.inFlightCount == 0 && ring.staleCompletionCount == 0 && ring.foreignCompletionCount == 0)
+    }
+
     @Test func whatDoesNotFitLeavesTheRingAsItWas() throws {
         var ring = try Ring<Int>(entries: 16)
         for tag in 0..<12 { try ring.prepare(Nop(), tag: tag) }
