@@ -8,7 +8,7 @@ final class RegisteredFiles {
     private let table: FileTable
     private var next = 0
 
-    init(of ring: inout Ring<Tag>, count: Int) throws(Errno) {
+    init(of ring: inout Ring<Tag>, count: Int) throws(FileTableError) {
         table = try ring.makeFileTable(count: count, allocating: 0..<0)
     }
 
