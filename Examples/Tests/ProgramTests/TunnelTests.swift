@@ -214,9 +214,8 @@ import URing
         let socket = try UDPSocket()
         // The greeting, and then what is no IP packet.
         for bytes in [[]] + Array(repeating: [UInt8](repeating: 0, count: 100), count: 5) { try socket.send(bytes, to: address) }
-        // An echo request of 10.9.0.2; with its answer all before it was dealt with.
-        let request =
-            withSum([0x45, 0, 0, 28, 0, 0, 0, 0, 64, 1, 0, 0, 10, 9, 0, 2, 10, 9, 0, 1], at: 10) + withSum([8, 0, 0, 0, 0, 1, 0, 1], at: 2)
+        // With its answer all before it was dealt with.
+        let request = echoRequest
         try socket.send(request, to: address)
         // A new device has something to say itself, which is longer.
         while try socket.receive().bytes.count != request.count {}
@@ -237,8 +236,7 @@ import URing
         let address = SocketAddress.ipv4Loopback(port: port)
         let socket = try UDPSocket()
         try socket.send([], to: address)
-        let request =
-            withSum([0x45, 0, 0, 28, 0, 0, 0, 0, 64, 1, 0, 0, 10, 9, 0, 2, 10, 9, 0, 1], at: 10) + withSum([8, 0, 0, 0, 0, 1, 0, 1], at: 2)
+        let request = echoRequest
         let router = try UDPSocket(protocol: 1)
         for code: UInt8 in [2, 6, 7, 8, 10] {
             try socket.send(request, to: address)
@@ -258,6 +256,11 @@ import URing
         // What the system says by itself over a new device may be what has failed for one of them.
         let failed = try Self.number(/Not passed on: (\d+) packets/, in: report)
         #expect(try Self.number(/Errors from the network: (\d+)/, in: report) + failed == 5)
+    }
+
+    /// An echo request of 10.9.0.2 to 10.9.0.1.
+    private var echoRequest: [UInt8] {
+        withSum([0x45, 0, 0, 28, 0, 0, 0, 0, 64, 1, 0, 0, 10, 9, 0, 2, 10, 9, 0, 1], at: 10) + withSum([8, 0, 0, 0, 0, 1, 0, 1], at: 2)
     }
 
     /// A header with the Internet's checksum of it at a place.

@@ -92,6 +92,7 @@ extension RingCore {
     @usableFromInline
     mutating func add(_ prepared: PreparedEntry, options: PrepareOptions) -> AnyToken {
         keepBundleFromWorkers(prepared, options: options, after: 0)
+        noteDrain(options)
         let userData = unlinkedUserData(of: prepared)
         unsafe prepared.entry.pointee.user_data = userData
         prepared.apply(options, ringIdentity: table.identity)
@@ -114,6 +115,7 @@ extension RingCore {
         _ prepared: PreparedEntry, flag: UInt8, timeout: LinkedTimeout?, options: PrepareOptions, after predecessor: UInt64
     ) -> AnyToken {
         keepBundleFromWorkers(prepared, options: options, after: predecessor)
+        noteDrain(options)
         let userData = makeCompanion(of: prepared)
         let companion = unsafe companions[prepared.userData]
         // SAFETY: the entries are behind the published tail, and the companion stays where it is as long as the ring.
@@ -154,12 +156,17 @@ extension RingCore {
     ///
     /// Workers carry out what is to be asynchronous, what drains or waits behind it, and what follows a member of a chain that they did.
     private func keepBundleFromWorkers(_ prepared: PreparedEntry, options: PrepareOptions, after predecessor: UInt64) {
-        // SAFETY: the table lives as long as its ring, and the entry is behind the published tail.
-        if options.drains { unsafe table.state.pointee.hasDrained = true }
         guard options.isAsynchronous || options.drains || predecessor != 0 else { return }
+        // SAFETY: the entry is behind the published tail.
         require(
             unsafe !SubmissionEntry(prepared.entry, of: table).isSingleBundle,
             "A worker thread may not receive a bundle: let it neither be asynchronous nor drain, and have it begin its chain.")
+    }
+
+    /// Notes for all that is prepared from now on that something drains.
+    private mutating func noteDrain(_ options: PrepareOptions) {
+        // SAFETY: the table lives as long as its ring.
+        if options.drains { unsafe table.state.pointee.hasDrained = true }
     }
 
     // MARK: Chains

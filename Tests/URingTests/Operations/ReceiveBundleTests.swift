@@ -180,18 +180,16 @@ import Testing
         expectSentence(
             sentence,
             of: await #expect(processExitsWith: .failure, observing: [\.standardErrorContent]) {
-                var ring = try Ring<Int>(entries: 8)
-                let pool = try ring.makeBufferRing(count: 2, byteCount: 16, mode: .incremental(minimumLeft: 1))
-                let pair = try DescriptorPair.sockets()
-                try ring.prepare(ReceiveBundle(pair.first, into: pool), tag: 1)
+                try withPool(.incremental(minimumLeft: 1)) { ring, pool, socket in
+                    try ring.prepare(ReceiveBundle(socket, into: pool), tag: 1)
+                }
             })
         expectSentence(
             sentence,
             of: await #expect(processExitsWith: .failure, observing: [\.standardErrorContent]) {
-                var ring = try Ring<Int>(entries: 8)
-                let pool = try ring.makeBufferRing(count: 2, byteCount: 16, mode: .incremental(minimumLeft: 1))
-                let pair = try DescriptorPair.sockets()
-                try ring.prepare(ReceiveBundleMultishot(pair.first, into: pool), tag: 1)
+                try withPool(.incremental(minimumLeft: 1)) { ring, pool, socket in
+                    try ring.prepare(ReceiveBundleMultishot(socket, into: pool), tag: 1)
+                }
             })
     }
 
@@ -201,38 +199,34 @@ import Testing
         expectSentence(
             sentence,
             of: await #expect(processExitsWith: .failure, observing: [\.standardErrorContent]) {
-                var ring = try Ring<Int>(entries: 8)
-                let pool = try ring.makeBufferRing(count: 2, byteCount: 16)
-                let pair = try DescriptorPair.sockets()
-                try ring.prepare(ReceiveBundle(pair.first, into: pool), tag: 1, options: .asynchronous)
+                try withPool { ring, pool, socket in
+                    try ring.prepare(ReceiveBundle(socket, into: pool), tag: 1, options: .asynchronous)
+                }
             })
         expectSentence(
             sentence,
             of: await #expect(processExitsWith: .failure, observing: [\.standardErrorContent]) {
-                var ring = try Ring<Int>(entries: 8)
-                let pool = try ring.makeBufferRing(count: 2, byteCount: 16)
-                let pair = try DescriptorPair.sockets()
-                try ring.prepare(ReceiveBundle(pair.first, into: pool), tag: 1, options: .drain)
+                try withPool { ring, pool, socket in
+                    try ring.prepare(ReceiveBundle(socket, into: pool), tag: 1, options: .drain)
+                }
             })
         expectSentence(
             sentence,
             of: await #expect(processExitsWith: .failure, observing: [\.standardErrorContent]) {
-                var ring = try Ring<Int>(entries: 8)
-                let pool = try ring.makeBufferRing(count: 2, byteCount: 16)
-                let pair = try DescriptorPair.sockets()
-                try ring.hardLink { (chain: inout Chain<Int>) throws(ChainError) in
-                    try chain.prepare(Nop(), tag: 1)
-                    try chain.prepare(ReceiveBundle(pair.first, into: pool), tag: 2)
+                try withPool { ring, pool, socket in
+                    try ring.hardLink { (chain: inout Chain<Int>) throws(ChainError) in
+                        try chain.prepare(Nop(), tag: 1)
+                        try chain.prepare(ReceiveBundle(socket, into: pool), tag: 2)
+                    }
                 }
             })
         expectSentence(
             "Behind an operation that drains, a worker thread may receive this; use a ReceiveBundleMultishot on this ring.",
             of: await #expect(processExitsWith: .failure, observing: [\.standardErrorContent]) {
-                var ring = try Ring<Int>(entries: 8)
-                let pool = try ring.makeBufferRing(count: 2, byteCount: 16)
-                let pair = try DescriptorPair.sockets()
-                try ring.prepare(Nop(), tag: 1, options: .drain)
-                try ring.prepare(ReceiveBundle(pair.first, into: pool), tag: 2)
+                try withPool { ring, pool, socket in
+                    try ring.prepare(Nop(), tag: 1, options: .drain)
+                    try ring.prepare(ReceiveBundle(socket, into: pool), tag: 2)
+                }
             })
     }
 
@@ -304,4 +298,14 @@ import Testing
         expectHeld(pair.first, false)
         expectHeld(other.first, false)
     }
+}
+
+/// Has a ring, a pool of two buffers of it, and a socket to receive from.
+private func withPool(
+    _ mode: BufferRing.Mode = .whole, _ body: (inout Ring<Int>, borrowing BufferRing, borrowing Descriptor) throws -> Void
+) throws {
+    var ring = try Ring<Int>(entries: 8)
+    let pool = try ring.makeBufferRing(count: 2, byteCount: 16, mode: mode)
+    let pair = try DescriptorPair.sockets()
+    try body(&ring, pool, pair.first)
 }
