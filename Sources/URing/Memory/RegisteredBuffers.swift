@@ -49,8 +49,8 @@ public struct RegisteredBuffers: ~Copyable {
 
     /// Takes a buffer that nobody has, empty, or gives nil when there is none.
     public func take() -> RegisteredSlice? {
-        guard let memory = state.firstFree?.memory else { return nil }
-        return memory.take(keepingBytes: false)
+        guard let slot = state.firstFree, let memory = slot.memory else { return nil }
+        return memory.take(from: slot, keepingBytes: false)
     }
 
     /// Takes the buffer of a slot with its bytes, or gives nil when the slot is empty or somebody has the buffer.
@@ -59,8 +59,9 @@ public struct RegisteredBuffers: ~Copyable {
     ///
     /// - Precondition: There is such a slot.
     public func take(slot: Int) -> RegisteredSlice? {
-        guard let memory = state.slot(slot).memory, memory.isFree else { return nil }
-        return memory.take(keepingBytes: true)
+        let slot = state.slot(slot)
+        guard let memory = slot.memory, memory.isFree else { return nil }
+        return memory.take(from: slot, keepingBytes: true)
     }
 
     // MARK: Changing

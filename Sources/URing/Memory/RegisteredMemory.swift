@@ -16,15 +16,7 @@ struct RegisteredMemory: BitwiseCopyable {
         /// How many slices there are; the buffer is free when there is none.
         var sliceCount: Int
         /// Where it is registered; the others follow from there.
-        var firstSlot: RegisteredSlot? {
-            didSet {
-                firstIndex = unsafe firstSlot?.block.pointee.index ?? .max
-                firstRingIdentity = unsafe firstSlot?.block.pointee.ringIdentity ?? 0
-            }
-        }
-        /// What the first slot says of itself: each operation asks, and most memory is in one slot.
-        @usableFromInline var firstIndex: UInt16 = .max
-        @usableFromInline var firstRingIdentity: UInt32 = 0
+        var firstSlot: RegisteredSlot?
 
         init(_ buffer: consuming Buffer) {
             self.buffer = buffer
@@ -41,14 +33,8 @@ struct RegisteredMemory: BitwiseCopyable {
     }
 
     /// The slot in the table of a ring, or one that no table has.
-    @inlinable @inline(__always)
-    func index(onRing identity: UInt32) -> UInt16 {
-        unsafe block.pointee.firstRingIdentity == identity ? block.pointee.firstIndex : laterIndex(onRing: identity)
-    }
-
-    /// The same for a ring that is not the first slot's.
     @usableFromInline @inline(never)
-    func laterIndex(onRing identity: UInt32) -> UInt16 {
+    func index(onRing identity: UInt32) -> UInt16 {
         var slot = unsafe block.pointee.firstSlot
         while let place = slot {
             if unsafe place.block.pointee.ringIdentity == identity { return unsafe place.block.pointee.index }
@@ -68,17 +54,17 @@ struct RegisteredMemory: BitwiseCopyable {
 
     // MARK: Slices
 
-    /// Makes a slice of all of it.
+    /// Makes a slice of all of it, which goes by one of its slots.
     ///
     /// - Precondition: It is free.
-    func take(keepingBytes keepsBytes: Bool) -> RegisteredSlice {
+    func take(from slot: RegisteredSlot, keepingBytes keepsBytes: Bool) -> RegisteredSlice {
         forEachSlot { slot in
             slot.unlinkFree()
             slot.table.retain()
         }
         unsafe block.pointee.sliceCount = 1
         return unsafe RegisteredSlice(
-            memory: self, base: block.pointee.buffer.base, byteCapacity: byteCount,
+            memory: self, slot: slot, base: block.pointee.buffer.base, byteCapacity: byteCount,
             initializedCount: keepsBytes ? block.pointee.buffer.count : 0)
     }
 

@@ -17,26 +17,41 @@ public struct RegisteredSlice: ~Copyable, ByteSource, ByteDestination {
     /// How many bytes there is room for.
     @inlinable
     public var byteCapacity: Int {
-        @inline(__always) get { capacity }
+        @inline(__always) get { Int(truncatingIfNeeded: capacity) }
     }
-    @usableFromInline var capacity: Int
-    @usableFromInline var initializedCount: Int
+    @usableFromInline var capacity: UInt32
+    @usableFromInline var initializedCount: UInt32
+    /// The slot that it was taken from, as operations name it, and the ring of that.
+    ///
+    /// Each operation asks, and finds it here without a look at other memory.
+    @usableFromInline let ringIdentity: UInt32
+    @usableFromInline let index: UInt16
 
-    init(memory: RegisteredMemory, base: UnsafeMutableRawPointer, byteCapacity: Int, initializedCount: Int) {
+    init(memory: RegisteredMemory, slot: RegisteredSlot, base: UnsafeMutableRawPointer, byteCapacity: Int, initializedCount: Int) {
         self.memory = memory
         unsafe self.base = unsafe base
-        capacity = byteCapacity
-        self.initializedCount = initializedCount
+        capacity = UInt32(byteCapacity)
+        self.initializedCount = UInt32(initializedCount)
+        (ringIdentity, index) = unsafe (slot.block.pointee.ringIdentity, slot.block.pointee.index)
+    }
+
+    /// Makes a slice of the rest of another's memory.
+    private init(behind offset: UInt32, of other: borrowing RegisteredSlice) {
+        memory = other.memory
+        unsafe base = unsafe other.base + Int(offset)
+        capacity = other.capacity - offset
+        initializedCount = other.initializedCount > offset ? other.initializedCount - offset : 0
+        (ringIdentity, index) = (other.ringIdentity, other.index)
     }
 
     @inlinable
     deinit {
-        memory.endSlice(byteCapacity: capacity, initializedCount: initializedCount)
+        memory.endSlice(byteCapacity: Int(capacity), initializedCount: Int(initializedCount))
     }
 
     /// How many bytes from the start are initialised.
     @inlinable
-    public var count: Int { initializedCount }
+    public var count: Int { initializedByteCount }
 
     /// Takes the memory from an offset on out of the slice.
     ///
@@ -44,10 +59,10 @@ public struct RegisteredSlice: ~Copyable, ByteSource, ByteDestination {
     /// - Returns: The rest, with the initialised bytes that are in it.
     /// - Precondition: The offset is within the slice.
     public mutating func split(at offset: Int) -> RegisteredSlice {
-        require(isOffset(offset, within: capacity), "A slice can be split only within its memory.")
+        require(isOffset(offset, within: byteCapacity), "A slice can be split only within its memory.")
         memory.noteSplit()
-        let rest = unsafe RegisteredSlice(
-            memory: memory, base: base + offset, byteCapacity: capacity - offset, initializedCount: max(initializedCount - offset, 0))
+        let offset = UInt32(offset)
+        let rest = RegisteredSlice(behind: offset, of: self)
         capacity = offset
         initializedCount = min(initializedCount, offset)
         return rest
@@ -65,27 +80,30 @@ extension RegisteredSlice {
     }
 
     /// The slot of the buffer on a ring, or one that no ring has.
+    ///
+    /// The slot that it was taken from may have another buffer by now, or none. The kernel compares addresses with what a slot has, and this
+    /// memory is nobody else's as long as there is a slice of it: so it answers `EFAULT`, as it does when there is no slot.
     @inlinable @inline(__always)
     public borrowing func registeredIndex(on ring: RingIdentity) -> UInt16 {
-        memory.index(onRing: ring.number)
+        ring.number == ringIdentity ? index : memory.index(onRing: ring.number)
     }
 
     /// The initialised bytes, for an operation.
     @inlinable
     @unsafe public var kernelBytes: UnsafeRawBufferPointer {
-        @inline(__always) get { unsafe UnsafeRawBufferPointer(start: base, count: initializedCount) }
+        @inline(__always) get { unsafe UnsafeRawBufferPointer(start: base, count: initializedByteCount) }
     }
 
     /// All of the memory, for an operation.
     @inlinable
     @unsafe public var kernelRoom: UnsafeMutableRawBufferPointer {
-        @inline(__always) mutating get { unsafe UnsafeMutableRawBufferPointer(start: base, count: capacity) }
+        @inline(__always) mutating get { unsafe UnsafeMutableRawBufferPointer(start: base, count: byteCapacity) }
     }
 
     /// How many bytes from the start are initialised.
     @inlinable
     public var initializedByteCount: Int {
-        @inline(__always) get { initializedCount }
+        @inline(__always) get { Int(truncatingIfNeeded: initializedCount) }
     }
 
     /// Takes the bytes up to `byteCount` as initialised.
@@ -93,7 +111,7 @@ extension RegisteredSlice {
     /// - Important: Unsafe, because nothing shows that they are.
     @inlinable @inline(__always)
     @unsafe public mutating func didInitialize(byteCount: Int) {
-        require(isOffset(byteCount, within: capacity), "More bytes than the buffer has room for cannot have been written.")
-        initializedCount = byteCount
+        require(isOffset(byteCount, within: byteCapacity), "More bytes than the buffer has room for cannot have been written.")
+        initializedCount = UInt32(truncatingIfNeeded: byteCount)
     }
 }

@@ -47,12 +47,12 @@ import Testing
         // It is out while it is cloned.
         let clones = try other.makeRegisteredBuffers(cloning: buffers, slots: 1..<3, toSlot: 5)
         #expect(clones.slotCount == 7 && clones.count == 2 && clones.freeCount == 1)
-        #expect(slice.memory.index(onRing: ring.core.table.identity) == 2)
-        #expect(slice.memory.index(onRing: other.core.table.identity) == 6)
+        #expect(slice.registeredIndex(on: RingIdentity(ring.core.table.identity)) == 2)
+        #expect(slice.registeredIndex(on: RingIdentity(other.core.table.identity)) == 6)
         let once = try readByte(1, through: &ring, into: slice)
         drop(try readByte(2, through: &other, into: once))
         let first = try readByte(3, through: &ring, into: try clones.expectBuffer(slot: 5))
-        #expect(first.memory.index(onRing: ring.core.table.identity) == 1)
+        #expect(first.registeredIndex(on: RingIdentity(ring.core.table.identity)) == 1)
         #expect(clones.freeCount == 1 && buffers.freeCount == 2)
     }
 
