@@ -151,6 +151,8 @@ public struct RingLeftovers: Sendable, Hashable {
     /// begin: the next member of a hard chain, or what drains.
     private mutating func reap(until end: Duration) {
         reapReady()
+        // Most operations have ended when they are cancelled, so the first wait is for all.
+        var wanted = UInt32(clamping: min(inFlightCount, Int(completions.entryCount)))
         var pause = Teardown.shortestPause
         var roundsWithoutEnd = 0
         while inFlightCount > 0 {
@@ -158,7 +160,8 @@ public struct RingLeftovers: Sendable, Hashable {
             if now >= end { return }
             // What ticks faster than it can be cancelled is ended by a full queue, as every multishot is.
             if roundsWithoutEnd == Teardown.patience { fillQueue(until: min(end, now + Teardown.longestPause)) }
-            let status = wait(for: 1, atMost: min(end - now, pause))
+            let status = wait(for: wanted, atMost: min(end - now, pause))
+            wanted = 1
             reapReady()
             if inFlightCount == 0 || (status < 0 && !isTransient(status)) { return }
             cancelAll(until: end)
