@@ -96,10 +96,14 @@ import Testing
     @Test func aChainDoesNotWaitForARingThatIsNotEnabled() async {
         await #expect(processExitsWith: .success) {
             alarm(30)
-            // The thread is awake all the time, and shows nothing that a call would have to be made for.
+            // Another ring has had work for the thread: it is awake all the time, and shows nothing that a call would have to be made for.
             var options = RingOptions.recommended(submissionPolling: .init(idle: .seconds(60)))
+            var busy = try Ring<Int>(entries: 2, options: options)
+            _ = try busy.run(Nop())
             options.flags.insert(.startsDisabled)
+            options.sharedWorkers = busy.descriptor
             var ring = try Ring<Int>(entries: 2, options: options)
+            #expect(ring.core.submissions.flags == 0)
             try ring.prepare(Nop(), tag: 1)
             #expect(throws: Errno(rawValue: EBADFD)) { try ring.prepare(Nop(), tag: 2, timeout: .after(.seconds(1))) }
         }
