@@ -59,6 +59,15 @@ public struct FilePosition: RawRepresentable, Sendable, Hashable, ExpressibleByI
     /// So many bytes from the beginning.
     @inlinable @inline(__always)
     public static func offset(_ byteCount: UInt64) -> FilePosition { FilePosition(rawValue: byteCount) }
+
+    /// So many bytes from the beginning, as a program has counted them.
+    ///
+    /// - Precondition: It is not negative.
+    @inlinable @inline(__always)
+    public static func offset(_ byteCount: Int) -> FilePosition {
+        require(byteCount >= 0, "A file has nothing before its beginning.")
+        return FilePosition(rawValue: UInt64(truncatingIfNeeded: byteCount))
+    }
 }
 
 /// Reads from a file into memory it owns.

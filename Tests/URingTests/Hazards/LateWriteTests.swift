@@ -20,7 +20,7 @@ import Testing
                 var ring = try Ring<Int>(entries: 64, options: options)
                 for index in 0..<DirectFile.readCount {
                     let memory = BuriedMemory(graveyard, byteCapacity: DirectFile.readByteCount)
-                    try ring.prepare(Read(file.descriptor, into: memory, at: .offset(UInt64(index * DirectFile.readByteCount))), tag: index)
+                    try ring.prepare(Read(file.descriptor, into: memory, at: .offset(index * DirectFile.readByteCount)), tag: index)
                 }
                 for tag in 100..<104 {
                     try ring.prepare(Read(pipe.first, into: BuriedMemory(graveyard, byteCapacity: 4096)), tag: tag)

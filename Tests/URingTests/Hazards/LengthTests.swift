@@ -49,6 +49,15 @@ import Testing
         }
     }
 
+    @Test func anOffsetBelowZeroTraps() async {
+        #expect(FilePosition.offset(Int.max).rawValue == 0x7fff_ffff_ffff_ffff)
+        // All ones would be the file's own position.
+        let result = await #expect(processExitsWith: .failure, observing: [\.standardErrorContent]) {
+            _ = FilePosition.offset(-1)
+        }
+        expectSentence("A file has nothing before its beginning.", of: result)
+    }
+
     @Test func readingIntoNothingTraps() async {
         let result = await #expect(processExitsWith: .failure, observing: [\.standardErrorContent]) {
             var ring = try Ring<Int>(entries: 1)

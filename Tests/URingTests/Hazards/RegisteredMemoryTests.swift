@@ -208,7 +208,7 @@ import Testing
             let start = unsafe rest.base
             for index in 0..<partCount {
                 let tail = rest.split(at: partByteCount)
-                try ring.prepare(Read(file.descriptor, into: rest, at: .offset(UInt64(index * partByteCount))), tag: index)
+                try ring.prepare(Read(file.descriptor, into: rest, at: .offset(index * partByteCount)), tag: index)
                 rest = tail
             }
             try ring.submit()

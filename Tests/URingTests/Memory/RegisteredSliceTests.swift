@@ -134,7 +134,7 @@ import Testing
         var rest = try buffers.expectBuffer()
         for index in 0..<15 {
             let tail = rest.split(at: 1024)
-            try ring.prepare(Read(file, into: rest, at: .offset(UInt64(index * 1024))), tag: index)
+            try ring.prepare(Read(file, into: rest, at: .offset(index * 1024)), tag: index)
             rest = tail
         }
         try ring.prepare(Read(file, into: rest, at: 15360), tag: 15)

@@ -33,7 +33,7 @@ import Testing
         let pool = try ring.makeBufferRing(count: 4, byteCount: 64, mode: mode)
         // A file takes all of an incremental buffer, however little it has read.
         for position in [0, 90, 50, 100] {
-            let lease = try ring.run(ReadProvided(file, into: pool, at: .offset(UInt64(position)))).result.get()
+            let lease = try ring.run(ReadProvided(file, into: pool, at: .offset(position))).result.get()
             #expect(lease.copyBytes() == Array(pattern(100)[position..<min(position + 64, 100)]))
             #expect(pool.availableCount == 3)
         }

@@ -116,7 +116,7 @@ private struct Stress: ~Copyable {
         guard let kind = Kind.allCases.randomElement(using: &random) else { return }
         let tag = tag(kind)
         let memory = CountedMemory(ledger, byteCapacity: 1 << roll(12), filledWith: kind.rawValue < 3 ? nil : 7)
-        let position = FilePosition.offset(UInt64(roll(65536)))
+        let position = FilePosition.offset(roll(65536))
         switch kind {
         case .fileRead: note(try ring.prepare(Read(file, into: memory, at: position), tag: tag).any)
         case .pipeRead: note(try ring.prepare(Read(pipe.first, into: memory), tag: tag).any)

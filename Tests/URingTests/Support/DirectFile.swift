@@ -37,7 +37,7 @@ struct DirectFile: ~Copyable {
     func passReads(on ring: inout Ring<Int>) throws {
         var operation = Read(descriptor, into: Buffer(byteCapacity: DirectFile.readByteCount, alignment: 4096), at: 0)
         for index in 0..<4 {
-            operation.position = .offset(UInt64(index * DirectFile.readByteCount))
+            operation.position = .offset(index * DirectFile.readByteCount)
             let completed = try ring.run(operation)
             operation = completed.operation
         }

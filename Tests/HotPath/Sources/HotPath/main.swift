@@ -110,7 +110,7 @@ func read(count: Int, path: FilePath) throws -> Int {
     var ring = try Ring<UInt64>(entries: batch)
     let file = try Descriptor(opening: path)
     for slot in 0..<batch {
-        try ring.prepare(Read(file, into: Buffer(byteCapacity: block), at: .offset(UInt64(slot * block))), tag: UInt64(slot))
+        try ring.prepare(Read(file, into: Buffer(byteCapacity: block), at: .offset(slot * block)), tag: UInt64(slot))
     }
     var sum = 0
     var remaining = count - batch
@@ -135,7 +135,7 @@ func readAgain(count: Int, path: FilePath) throws -> Int {
     let file = try Descriptor(opening: path)
     return try goOn(Read<Buffer>.self, count: count) { ring in
         for slot in 0..<batch {
-            try ring.prepare(Read(file, into: Buffer(byteCapacity: block), at: .offset(UInt64(slot * block))), tag: UInt64(slot))
+            try ring.prepare(Read(file, into: Buffer(byteCapacity: block), at: .offset(slot * block)), tag: UInt64(slot))
         }
     }
 }
@@ -147,7 +147,7 @@ func readFixed(count: Int, path: FilePath) throws -> Int {
         let buffers = try ring.makeRegisteredBuffers(count: batch, byteCount: block)
         for slot in 0..<batch {
             guard let slice = buffers.take() else { return }
-            try ring.prepare(Read(file, into: slice, at: .offset(UInt64(slot * block))), tag: UInt64(slot))
+            try ring.prepare(Read(file, into: slice, at: .offset(slot * block)), tag: UInt64(slot))
         }
     }
 }
@@ -162,8 +162,8 @@ func readPool(count: Int, path: FilePath) throws -> Int {
         for slot in 0..<(batch / 2) {
             guard var slice = buffers.take() else { return 0 }
             let second = slice.split(at: block)
-            try ring.prepare(Read(file, into: slice, at: .offset(UInt64(slot * block))), tag: UInt64(slot))
-            try ring.prepare(Read(file, into: second, at: .offset(UInt64(slot * block))), tag: UInt64(slot))
+            try ring.prepare(Read(file, into: slice, at: .offset(slot * block)), tag: UInt64(slot))
+            try ring.prepare(Read(file, into: second, at: .offset(slot * block)), tag: UInt64(slot))
         }
         try ring.submit(waitingFor: batch)
         while let completion = ring.nextCompletion() {
