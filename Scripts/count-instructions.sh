@@ -15,11 +15,11 @@ cd "$(dirname "$0")/.."
 # Case, smaller and larger size (multiples of the batch of 32), most instructions per operation, most as a multiple of C's.
 # A dash is no limit.
 limits="
-nop   64000 192000  65    -
-nop-again 64000 192000 52 -
-read  32000  96000 118    -
-read-again 32000 96000 81 -
-read-fixed 32000 96000 88 -
+nop   64000 192000  61    -
+nop-again 64000 192000 48 -
+read  32000  96000 113    -
+read-again 32000 96000 76 -
+read-fixed 32000 96000 84 -
 "
 
 Scripts/ensure-liburing.sh

@@ -102,7 +102,7 @@ extension Ring where Tag: BitwiseCopyable {
     ) throws(Errno) -> Token<FlushNotifications<Tag>> {
         let state = group.state
         state.expectRing(core.table.identity)
-        if core.submissions.isFull { try core.makeRoom() }
+        if !core.submissions.hasRoom() { try core.makeRoom() }
         let slot = core.table.insert(FlushNotifications(group), tag: tag)
         state.beginFlush(in: slot)
         return core.enqueue(

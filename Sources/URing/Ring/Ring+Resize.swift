@@ -33,6 +33,7 @@ extension RingCore {
         submissions.tail = tail
         completions = unsafe CompletionQueue(ring)
         completions.extraCount = extraCount
+        limitPlainWaits()
         // The flag that shows deferred work was wiped out with one that means nothing.
         flush()
     }

@@ -226,7 +226,7 @@ extension RingCore {
         let prepared = write(Op.self, in: slot, payloadOffset: payloadOffset, tracking: tracking)
         let userData = unlinkedUserData(of: prepared)
         unsafe prepared.entry.pointee.user_data = userData
-        submissions.tail &+= 1
+        submissions.advance()
         return Token(any: AnyToken(userData: userData, ringIdentity: table.identity))
     }
 

@@ -12,9 +12,8 @@ extension RingCore {
     /// The plain case in few instructions: one call, and the kernel does all of what it was asked. Everything else is dealt with below.
     @usableFromInline
     mutating func submit(waitingFor wanted: Int) throws(Errno) -> SubmitResult {
-        let isPlain = setupFlags & (CURING_SETUP_SQPOLL | CURING_SETUP_IOPOLL) == 0
         let before = submissions.flags
-        guard isPlain, wanted >= 0, wanted <= completions.entryCount, before & ~CURING_SQ_TASKRUN == 0 else {
+        guard UInt(bitPattern: wanted) < plainWaitEnd, before & ~CURING_SQ_TASKRUN == 0 else {
             return try submit(waitingFor: wanted, Wait())
         }
         let minimum = UInt32(truncatingIfNeeded: wanted)
@@ -26,8 +25,8 @@ extension RingCore {
         guard status == Int32(bitPattern: pending) else {
             return try resolve(status, pending: pending, minimum: minimum, isFetching: isFetching, Wait())
         }
-        submissions.noteConsumed(pending)
-        return finishWait(submitted: Int(pending), minimum: minimum, since: 0, Wait())
+        submissions.noteAllConsumed()
+        return SubmitResult(submitted: Int(pending), interrupted: completions.readyCount < minimum)
     }
 
     /// Publishes what is prepared, submits it, and waits for completions.
@@ -56,6 +55,7 @@ extension RingCore {
     }
 
     /// Submits until the kernel has taken everything or refuses, starting from what it said the first time, if it was asked already.
+    @inline(never)
     private mutating func resolve(
         _ firstStatus: Int32?, pending: UInt32, minimum: UInt32, isFetching: Bool, _ wait: Wait
     ) throws(Errno) -> SubmitResult {
@@ -71,7 +71,6 @@ extension RingCore {
             knownStatus = nil
             if status >= 0 {
                 submitted += Int(status)
-                submissions.noteConsumed(UInt32(bitPattern: status))
                 remaining &-= UInt32(bitPattern: status)
                 // The kernel stops at an entry that fails (unless told otherwise) and then does not wait: go on with the rest.
                 if remaining > 0 && status > 0 { continue }
@@ -190,15 +189,19 @@ extension RingCore {
     @usableFromInline @inline(never)
     mutating func makeRoom() throws(Errno) {
         guard submitsWhenFull else { throw .resourceTemporarilyUnavailable }
-        guard isPolledByKernel else { return try submitAll() }
-        try letPollingThreadTake { $0.room > 0 }
+        if isPolledByKernel {
+            try letPollingThreadTake { $0.room > 0 }
+        } else {
+            try submitAll()
+        }
+        submissions.expectRoom()
     }
 
     /// Shows the polling thread what is prepared, and waits until it has taken so much of it.
-    mutating func letPollingThreadTake(until isEnough: (inout SubmissionQueue) -> Bool) throws(Errno) {
+    mutating func letPollingThreadTake(until isEnough: (SubmissionQueue) -> Bool) throws(Errno) {
         _ = submissions.publish()
         try wakePollingThread()
-        while !isEnough(&submissions) {
+        while !isEnough(submissions) {
             // The call says what keeps the thread from it, such as a ring that is not enabled; the flags may not.
             let status = unsafe entrance.enter(submit: 0, minimum: 0, flags: CURING_ENTER_SQ_WAKEUP | CURING_ENTER_SQ_WAIT)
             if status < 0 && Errno(rawValue: -status) != .interrupted { throw Errno(rawValue: -status) }

@@ -25,6 +25,8 @@ struct RingCore: ~Copyable {
     let isKeptOnFork: Bool
     @usableFromInline let setupFlags: UInt32
     @usableFromInline var submitsWhenFull: Bool
+    /// For how many completions a plain submission can wait, plus one; 0 where the kernel submits by itself, or has to be asked for events.
+    private(set) var plainWaitEnd: UInt = 0
     @usableFromInline let missingOptions: RingOptions.Flags
     /// How often completions had to be fetched from the kernel because the queue was full.
     @usableFromInline var overflowCount: UInt64 = 0
@@ -103,6 +105,12 @@ struct RingCore: ~Copyable {
         missingOptions = missing
         sharesPollingThread = options.submissionPolling != nil && options.sharedWorkers != nil
         if sharesPollingThread, let owner = options.sharedWorkers { SharedPollingThreads.insert(owner.fileDescriptor.rawValue) }
+        limitPlainWaits()
+    }
+
+    /// Notes for how many completions a plain submission can wait, with the queue as it is.
+    mutating func limitPlainWaits() {
+        plainWaitEnd = setupFlags & (CURING_SETUP_SQPOLL | CURING_SETUP_IOPOLL) == 0 ? UInt(completions.entryCount) + 1 : 0
     }
 
     /// Whether a ring can be made.

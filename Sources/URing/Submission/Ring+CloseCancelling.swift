@@ -26,6 +26,7 @@ extension Ring where Tag: BitwiseCopyable {
     ) throws(Errno) -> Token<Close<File>> {
         try core.reservePair()
         core.addCancelAll(on: descriptor.hold())
+        core.submissions.expectRoom()
         let prepared = core.write(Close(descriptor), tag: tag)
         return Token(any: core.add(prepared, options: .none))
     }
@@ -45,7 +46,7 @@ extension RingCore {
         submission.setMatch(match, flags: CURING_ASYNC_CANCEL_ALL)
         submission.flags = CURING_SQE_IO_HARDLINK
         unsafe entry.pointee.user_data = UserData.Kind.ringInternal.rawValue
-        submissions.tail &+= 1
+        submissions.advance()
         companions.surplusCount += 1
     }
 }

@@ -18,7 +18,7 @@ extension Ring where Tag: BitwiseCopyable {
         _ operation: consuming Op, tag: Tag, options: PrepareOptions
     ) throws(Errno) -> Token<Op> {
         try core.check(options, isZeroCopy: Op.routing.isTracked)
-        if core.submissions.isFull { try core.makeRoom() }
+        if !core.submissions.hasRoom() { try core.makeRoom() }
         let prepared = core.write(operation, tag: tag)
         return Token(any: core.add(prepared, options: options))
     }
@@ -74,7 +74,7 @@ extension Ring where Tag: BitwiseCopyable {
     ) throws(Errno) where Op.KernelData == NoKernelData {
         // Known when this is compiled; anybody can have a type conform.
         require(_isPOD(Op.self), "An operation that owns something has to come back; prepare it with a tag.")
-        if core.submissions.isFull { try core.makeRoom() }
+        if !core.submissions.hasRoom() { try core.makeRoom() }
         // SAFETY: the entry is behind the published tail, and gets no address that outlives this call, because the operation has no memory.
         let entry = unsafe core.submissions.nextEntry()
         var kernelData = NoKernelData()

@@ -52,7 +52,7 @@ extension RingCore {
     @inlinable @inline(__always)
     mutating func makeRoom<Op: Operation & ~Copyable>(for _: Op.Type) throws(Errno) {
         if Op.routing.isTracked { try expectNoDrain() }
-        if submissions.isFull { try makeRoom() }
+        if !submissions.hasRoom() { try makeRoom() }
     }
 
     /// Sees to it that a zero-copy send waits for nothing that drains.
@@ -96,7 +96,7 @@ extension RingCore {
         let userData = unlinkedUserData(of: prepared)
         unsafe prepared.entry.pointee.user_data = userData
         prepared.apply(options, ringIdentity: table.identity)
-        submissions.tail &+= 1
+        submissions.advance()
         return AnyToken(userData: userData, ringIdentity: table.identity)
     }
 
@@ -123,17 +123,17 @@ extension RingCore {
         unsafe prepared.entry.pointee.flags |= flag
         prepared.apply(options, ringIdentity: table.identity)
         unsafe companion.pointee.leastResult = prepared.leastResult
-        submissions.tail &+= 1
+        submissions.advance()
         if let timeout {
             unsafe companion.pointee.awaitsTimeout = true
             unsafe companion.pointee.time = KernelTime(timeout.time)
-            let entry = unsafe submissions.nextEntry()
+            let entry = unsafe submissions.nextReservedEntry()
             let time = unsafe UnsafeMutableRawPointer(companion) + Companion.timeOffset
             unsafe SubmissionEntry(entry, of: table).setLinkedTimeout(
                 timeout, time: time.assumingMemoryBound(to: KernelTime.self))
             unsafe entry.pointee.flags = flag
             unsafe entry.pointee.user_data = UserData.sameSlot(as: prepared.userData, kind: .linkedTimeout)
-            submissions.tail &+= 1
+            submissions.advance()
             companions.surplusCount += 1
         }
         if predecessor != 0 && flag == CURING_SQE_IO_LINK { unsafe companions[predecessor].pointee.successor = prepared.userData }
@@ -146,7 +146,7 @@ extension RingCore {
         // SAFETY: the entry is behind the published tail.
         unsafe entry.pointee.flags |= CURING_SQE_CQE_SKIP_SUCCESS
         unsafe entry.pointee.user_data = UserData.Kind.unreported.rawValue
-        submissions.tail &+= 1
+        submissions.advance()
         // No completion ends it, so the positions of the queues must not count it.
         completions.extraCount &-= 1
         hasSkippedSuccess = true
@@ -174,6 +174,8 @@ extension RingCore {
     /// Makes room for further entries of a chain that begins at a position of the queue.
     ///
     /// What is queued before the chain is submitted when the queue would not hold both.
+    ///
+    /// - Important: Only the first of them is at hand then; those behind it are ``SubmissionQueue/nextReservedEntry()``.
     @usableFromInline
     mutating func reserve(_ count: UInt32, forChainFrom start: UInt32) throws(ChainError) {
         let used = submissions.tail &- start
@@ -181,12 +183,14 @@ extension RingCore {
         let limit = isShared ? min(submissions.entryCount, SharedPollingThreads.entriesPerTurn) : submissions.entryCount
         guard used + count <= limit else { throw .tooLong(limit: Int(limit)) }
         // A shared polling thread takes so many entries from a ring at a time: a chain has to begin where the thread does.
-        guard submissions.room < count || (isShared && used == 0) else { return }
-        do throws(Errno) {
-            try submitQueued(before: start)
-        } catch {
-            throw .failed(error)
+        if submissions.room < count || (isShared && used == 0) {
+            do throws(Errno) {
+                try submitQueued(before: start)
+            } catch {
+                throw .failed(error)
+            }
         }
+        submissions.expectRoom()
     }
 
     /// Makes room for an operation and its timeout.

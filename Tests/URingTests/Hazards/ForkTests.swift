@@ -12,7 +12,7 @@ import Testing
     @Test func aChildHasNoneOfTheRingsMemory() throws {
         var ring = try Ring<Int>(entries: 8)
         #expect(unsafe test_child_maps(ring.core.submissions.head) == 0)
-        #expect(unsafe test_child_maps(ring.core.submissions.entries) == 0)
+        #expect(unsafe test_child_maps(ring.core.submissions.start) == 0)
         #expect(unsafe test_child_maps(ring.core.completions.tail) == 0)
         let completed = try ring.run(Nop())
         #expect(completed.result == .success(0))
@@ -21,14 +21,14 @@ import Testing
     @Test(arguments: [RingOptions.recommended, RingOptions()]) func theMappingsAreMarkedNotToBeCopied(options: RingOptions) throws {
         let ring = try Ring<Int>(entries: 8, options: options)
         #expect(try unsafe isCopiedOnFork(UInt(bitPattern: ring.core.submissions.head)) == false)
-        #expect(try unsafe isCopiedOnFork(UInt(bitPattern: ring.core.submissions.entries)) == false)
+        #expect(try unsafe isCopiedOnFork(UInt(bitPattern: ring.core.submissions.start)) == false)
         #expect(try unsafe isCopiedOnFork(UInt(bitPattern: ring.core.completions.tail)) == false)
         #expect(try unsafe isCopiedOnFork(UInt(bitPattern: ring.core.completions.start)) == false)
         var kept = options
         kept.isKeptOnFork = true
         let inherited = try Ring<Int>(entries: 8, options: kept)
         #expect(try unsafe isCopiedOnFork(UInt(bitPattern: inherited.core.submissions.head)) == true)
-        #expect(try unsafe isCopiedOnFork(UInt(bitPattern: inherited.core.submissions.entries)) == true)
+        #expect(try unsafe isCopiedOnFork(UInt(bitPattern: inherited.core.submissions.start)) == true)
     }
 
     /// Whether a child gets the mapping that an address is in, by its `VmFlags`; nil if there is no mapping.
@@ -51,7 +51,7 @@ import Testing
         options.isKeptOnFork = true
         let ring = try Ring<Int>(entries: 8, options: options)
         #expect(unsafe test_child_maps(ring.core.submissions.head) == 1)
-        #expect(unsafe test_child_maps(ring.core.submissions.entries) == 1)
+        #expect(unsafe test_child_maps(ring.core.submissions.start) == 1)
     }
 
     @Test func aChildThatSubmitsLeavesTheParentUnharmed() throws {

@@ -71,14 +71,15 @@ import Testing
         var published: UInt64 = 0
         for _ in 0..<1000 {
             #expect(UInt64(queue.room) == 8 - (prepared - consumed))
-            for _ in 0..<Int.random(in: 0...9, using: &random) where !queue.isFull {
+            for _ in 0..<Int.random(in: 0...9, using: &random) {
+                guard queue.hasRoom() else { break }
                 let entry = unsafe queue.nextEntry()
                 #expect(unsafe entry.pointee.user_data == 0)
                 unsafe entry.pointee.user_data = prepared + 1
-                queue.tail &+= 1
+                queue.advance()
                 prepared += 1
             }
-            #expect(queue.isFull == (prepared - consumed == 8))
+            #expect(queue.hasRoom() == (prepared - consumed < 8))
             #expect(queue.unpublishedUserData == (published..<prepared).map { $0 + 1 })
             let visible = queue.publish()
             published = prepared
@@ -96,14 +97,45 @@ import Testing
         let standIn = StandInRing(startingAt: start)
         var queue = unsafe SubmissionQueue(standIn.ring)
         for number in 1...6 as ClosedRange<UInt64> {
-            unsafe queue.nextEntry().pointee.user_data = number
-            queue.tail &+= 1
+            unsafe queue.nextReservedEntry().pointee.user_data = number
+            queue.advance()
             if number == 2 { #expect(queue.publish() == 2) }
         }
         #expect(queue.unpublishedUserData == [3, 4, 5, 6])
         queue.withdrawUnpublished()
         #expect(queue.unpublishedUserData.isEmpty)
         #expect(queue.publish() == 2)
+        // Their places are free again, up to those that the kernel has not consumed.
+        for number in 7...12 as ClosedRange<UInt64> {
+            unsafe queue.nextReservedEntry().pointee.user_data = number
+            queue.advance()
+        }
+        #expect(!queue.hasRoom() && queue.publish() == 8)
+        #expect(standIn.consume(8) == [1, 2, 7, 8, 9, 10, 11, 12])
+        #expect(queue.hasRoom() && queue.room == 8)
+    }
+
+    @Test(arguments: [0, 5, .max - 7, .max] as [UInt32])
+    func allPlacesAreFreeWhenAllIsConsumed(start: UInt32) {
+        let standIn = StandInRing(startingAt: start)
+        var queue = unsafe SubmissionQueue(standIn.ring)
+        for round in 0..<20 as Range<UInt64> {
+            // A queue that is full ends with its memory now and then, so every kind of end is met.
+            for number in 0..<(1 + round % 8) {
+                unsafe queue.nextReservedEntry().pointee.user_data = number + 1
+                queue.advance()
+            }
+            let count = queue.publish()
+            #expect(standIn.consume(count) == (1...(1 + round % 8)).map { $0 })
+            queue.noteAllConsumed()
+            #expect(queue.room == 8)
+        }
+        for number in 1...8 as ClosedRange<UInt64> {
+            guard queue.hasRoom() else { break }
+            unsafe queue.nextEntry().pointee.user_data = number
+            queue.advance()
+        }
+        #expect(!queue.hasRoom() && queue.unpublishedUserData == Array(1...8))
     }
 
     @Test(arguments: [0, 5, .max - 100, .max - 7, .max] as [UInt32])
@@ -138,9 +170,9 @@ import Testing
         var submissions = unsafe SubmissionQueue(standIn.ring)
         var completions = unsafe CompletionQueue(standIn.ring)
         for round in 1...100 as ClosedRange<UInt64> {
-            for inFlight in 1...8 where !submissions.isFull {
-                unsafe submissions.nextEntry().pointee.user_data = round
-                submissions.tail &+= 1
+            for inFlight in 1...8 {
+                unsafe submissions.nextReservedEntry().pointee.user_data = round
+                submissions.advance()
                 #expect(submissions.inFlightCount(completions) == inFlight)
             }
             #expect(standIn.consume(submissions.publish()).count == 8)
