@@ -29,6 +29,16 @@ struct Mapping: BitwiseCopyable, @unchecked Sendable {
         self.byteCount = byteCount
     }
 
+    private init(start: UnsafeMutableRawPointer, byteCount: Int) {
+        unsafe self.start = unsafe start
+        self.byteCount = byteCount
+    }
+
+    /// Some of the pages, which have an owner of their own from now on.
+    func pages(at offset: Int, byteCount: Int) -> Mapping {
+        unsafe Mapping(start: start + offset, byteCount: byteCount)
+    }
+
     /// Gives the pages back; nobody refers to them any more.
     func unmap() {
         unsafe munmap(start, byteCount)

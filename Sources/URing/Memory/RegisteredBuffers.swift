@@ -118,6 +118,10 @@ public struct RegisteredBuffers: ~Copyable {
         try state.clone(slots, of: other.state, to: offset, isReplacing: true)
     }
 
+    static func requireSize(_ byteCount: Int) {
+        require(byteCount >= 1 && byteCount <= maximumByteCount, "A registered buffer has room for 1 byte to 1 GiB.")
+    }
+
     func requireSlots(_ slots: Range<Int>) {
         require(
             slots.lowerBound >= 0 && slots.upperBound <= slotCount && !slots.isEmpty,
@@ -126,10 +130,7 @@ public struct RegisteredBuffers: ~Copyable {
 }
 
 extension Buffer {
-    func requireRegistrableSize() {
-        require(
-            byteCapacity >= 1 && byteCapacity <= RegisteredBuffers.maximumByteCount, "A registered buffer has room for 1 byte to 1 GiB.")
-    }
+    func requireRegistrableSize() { RegisteredBuffers.requireSize(byteCapacity) }
 }
 
 extension Ring {
@@ -137,7 +138,7 @@ extension Ring {
     ///
     /// - Parameters:
     ///   - count: How many buffers.
-    ///   - byteCount: How large each of them is; they begin at page boundaries.
+    ///   - byteCount: How large each of them is. Each begins at a page boundary, behind the one before.
     ///   - slotCount: How many buffers the table has room for, as many as there are by default.
     ///   - tracksRelease: Whether the kernel reports each buffer that has left the table and that it has let go of, for
     ///     ``RegisteredBuffers/unreleasedCount``. A report takes a place in the completion queue and ends a wait.
@@ -150,10 +151,11 @@ extension Ring {
         count: Int, byteCount: Int, slotCount: Int? = nil, tracksRelease: Bool = false
     ) throws(BufferRegistrationError) -> RegisteredBuffers {
         let state = core.makeTable(slotCount: slotCount ?? count, bufferCount: count, tracksRelease: tracksRelease)
-        for index in 0..<count {
-            let buffer = Buffer(byteCapacity: byteCount, alignment: 4096)
-            buffer.requireRegistrableSize()
-            state.fill(state.slot(index), with: RegisteredMemory(buffer))
+        do throws(Errno) {
+            if count > 0 { try state.fill(count: count, byteCount: byteCount) }
+        } catch {
+            state.end()
+            throw BufferRegistrationError(errno: error, cause: .lockedMemoryLimit(byteCount: count * byteCount, limit: nil))
         }
         try state.registerOrEnd()
         return RegisteredBuffers(state: state)

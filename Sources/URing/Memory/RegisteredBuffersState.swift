@@ -96,6 +96,17 @@ struct RegisteredBuffersState: BitwiseCopyable {
         memory.enter(slot)
     }
 
+    /// Makes the first slots' memory, of a table that the kernel does not know yet: one range of pages, which are freed each by itself.
+    func fill(count: Int, byteCount: Int) throws(Errno) {
+        RegisteredBuffers.requireSize(byteCount)
+        let page = sysconf(Int32(_SC_PAGESIZE))
+        let stride = (byteCount + page - 1) / page * page
+        let pages = try Mapping(byteCount: count * stride)
+        for index in 0..<count {
+            fill(slot(index), with: RegisteredMemory(pages.pages(at: index * stride, byteCount: stride), byteCount: byteCount))
+        }
+    }
+
     /// Notes that a slot has no memory any more.
     private func empty(_ slot: RegisteredSlot) {
         guard let memory = slot.memory else { return }

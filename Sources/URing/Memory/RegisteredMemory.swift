@@ -11,15 +11,33 @@ import Glibc
 struct RegisteredMemory: BitwiseCopyable {
     @safe @usableFromInline
     struct Block: ~Copyable {
-        /// The memory; its count says what is in it while nobody has a slice.
-        var buffer: Buffer
+        let base: UnsafeMutableRawPointer
+        let byteCount: Int
+        /// How many bytes from the start are initialised, while nobody has a slice.
+        var initializedCount: Int
+        /// What frees the memory: the buffer that it was, or its own pages.
+        let buffer: Buffer?
+        let pages: Mapping?
         /// How many slices there are; the buffer is free when there is none.
         var sliceCount: Int
         /// Where it is registered; the others follow from there.
         var firstSlot: RegisteredSlot?
 
         init(_ buffer: consuming Buffer) {
-            self.buffer = buffer
+            unsafe base = buffer.base
+            byteCount = buffer.byteCapacity
+            initializedCount = buffer.count
+            self.buffer = consume buffer
+            pages = nil
+            sliceCount = 0
+        }
+
+        init(_ pages: Mapping, byteCount: Int) {
+            unsafe base = pages.start
+            self.byteCount = byteCount
+            initializedCount = 0
+            buffer = nil
+            self.pages = pages
             sliceCount = 0
         }
     }
@@ -30,6 +48,12 @@ struct RegisteredMemory: BitwiseCopyable {
     init(_ buffer: consuming Buffer) {
         unsafe block = .allocate(capacity: 1)
         unsafe block.initialize(to: Block(buffer))
+    }
+
+    /// Takes pages, and as many of their bytes as the buffer is to have.
+    init(_ pages: Mapping, byteCount: Int) {
+        unsafe block = .allocate(capacity: 1)
+        unsafe block.initialize(to: Block(pages, byteCount: byteCount))
     }
 
     /// The slot in the table of a ring, or one that no table has.
@@ -43,13 +67,13 @@ struct RegisteredMemory: BitwiseCopyable {
         return .max
     }
 
-    var byteCount: Int { unsafe block.pointee.buffer.byteCapacity }
+    var byteCount: Int { unsafe block.pointee.byteCount }
 
     var isFree: Bool { unsafe block.pointee.sliceCount == 0 }
 
     /// The memory as the kernel wants to know of it.
     var entry: iovec {
-        unsafe iovec(iov_base: block.pointee.buffer.kernelRoom.baseAddress, iov_len: byteCount)
+        unsafe iovec(iov_base: block.pointee.base, iov_len: byteCount)
     }
 
     // MARK: Slices
@@ -64,8 +88,8 @@ struct RegisteredMemory: BitwiseCopyable {
         }
         unsafe block.pointee.sliceCount = 1
         return unsafe RegisteredSlice(
-            memory: self, slot: slot, base: block.pointee.buffer.base, byteCapacity: byteCount,
-            initializedCount: keepsBytes ? block.pointee.buffer.count : 0)
+            memory: self, slot: slot, base: block.pointee.base, byteCapacity: byteCount,
+            initializedCount: keepsBytes ? block.pointee.initializedCount : 0)
     }
 
     /// Counts one more slice, of memory that belonged to another.
@@ -79,7 +103,7 @@ struct RegisteredMemory: BitwiseCopyable {
         unsafe block.pointee.sliceCount -= 1
         guard isFree else { return }
         // SAFETY: the only slice of all of the memory had so many initialised bytes; those of parts are forgotten.
-        unsafe block.pointee.buffer.didInitialize(byteCount: byteCapacity == byteCount ? initializedCount : 0)
+        unsafe block.pointee.initializedCount = byteCapacity == byteCount ? initializedCount : 0
         if unsafe block.pointee.firstSlot == nil {
             deallocate()
             return
@@ -130,6 +154,7 @@ struct RegisteredMemory: BitwiseCopyable {
     /// Frees memory that no slot has, and so the kernel does not know, and of which there is no slice.
     func deallocate() {
         // SAFETY: nobody refers to the block any more.
+        unsafe block.pointee.pages?.unmap()
         unsafe block.deinitialize(count: 1)
         unsafe block.deallocate()
     }

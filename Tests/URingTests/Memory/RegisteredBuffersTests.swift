@@ -22,7 +22,10 @@ import Testing
             taken.append(slice)
         }
         #expect(taken.count == 5 && buffers.freeCount == 0)
-        #expect(starts.allSatisfy { $0 % 4096 == 0 })
+        // They lie one behind the other, each on a page of its own.
+        let page = UInt(getpagesize())
+        let first = try #require(starts.min())
+        #expect(first % page == 0 && starts == Set((0..<5).map { first + $0 * page }))
         for _ in 0..<5 { drop(taken.popLast()) }
         #expect(buffers.freeCount == 5)
     }
@@ -180,6 +183,43 @@ import Testing
         var slice = try buffers.expectBuffer()
         slice.append(repeating: 1, count: 64)
         #expect(buffers.freeCount == 0)
+    }
+
+    @Test func eachBufferOfAPoolIsFreedByItself() async {
+        // In a process of its own, in which nobody else maps anything meanwhile.
+        await #expect(processExitsWith: .success) {
+            let part = 16 << 20
+            var ring = try Ring<Int>(entries: 8)
+            let empty = try ring.makeRegisteredBuffers(count: 1, byteCount: 1)
+            drop(empty)
+            let before = try Memory.now().mapped
+            let buffers = try ring.makeRegisteredBuffers(count: 4, byteCount: part - 1, slotCount: 5)
+            #expect(try Memory.now().mapped - before >= 4 * part)
+            try buffers.unregister(slot: 1)
+            #expect(try (3 * part..<4 * part).contains(Memory.now().mapped - before))
+            // One with a slice is freed with that.
+            let slice = try buffers.expectBuffer(slot: 3)
+            try buffers.unregister(slot: 3)
+            #expect(try Memory.now().mapped - before >= 3 * part)
+            drop(slice)
+            #expect(try (2 * part..<3 * part).contains(Memory.now().mapped - before))
+            drop(buffers)
+            #expect(try Memory.now().mapped - before < part)
+        }
+    }
+
+    @Test func tooLittleMemoryForAPoolIsNamed() async {
+        await #expect(processExitsWith: .success) {
+            var ring = try Ring<Int>(entries: 8)
+            try Memory.limitMapped(toFurther: 8 << 20)
+            let error = #expect(throws: BufferRegistrationError.self) {
+                _ = try ring.makeRegisteredBuffers(count: 16, byteCount: 1 << 20)
+            }
+            #expect(error?.errno == .noMemory && error?.cause == .lockedMemoryLimit(byteCount: 16 << 20, limit: nil))
+            #expect(error?.description.contains("there is no memory for 16777216 bytes more") == true)
+            // The ring has no table now, and takes one that fits.
+            _ = try ring.makeRegisteredBuffers(count: 4, byteCount: 1 << 20)
+        }
     }
 
     @Test func theLimitOnLockedMemoryIsNamed() async {
