@@ -67,7 +67,8 @@ public struct Chain<Tag: BitwiseCopyable>: ~Copyable, ~Escapable {
         unsafe try core.pointee.reserveMember(
             isZeroCopy: Op.routing.isTracked, withTimeout: timeout != nil, options: options, forChainFrom: start)
         let prepared = unsafe core.pointee.write(operation, tag: tag)
-        let token = unsafe core.pointee.addLinked(prepared, flag: flag, timeout: timeout, options: options, after: last)
+        let token = unsafe core.pointee.addLinked(
+            prepared, flag: flag, timeout: timeout, timeoutFlag: flag, options: options, after: last)
         last = prepared.userData
         return Token(any: token)
     }

@@ -51,11 +51,9 @@ extension Ring where Tag: BitwiseCopyable {
     ) throws(Errno) -> Token<Op> {
         try core.check(options, isZeroCopy: Op.routing.isTracked)
         try core.reservePair()
-        let start = core.submissions.tail
         let prepared = core.write(operation, tag: tag)
-        let token = core.addLinked(prepared, flag: CURING_SQE_IO_LINK, timeout: timeout, options: options, after: 0)
-        core.endChain(from: start)
-        return Token(any: token)
+        return Token(
+            any: core.addLinked(prepared, flag: CURING_SQE_IO_LINK, timeout: timeout, timeoutFlag: 0, options: options, after: 0))
     }
 
     /// Writes the submission queue entry of an operation that completes only when it fails, and then only as a number.

@@ -106,13 +106,15 @@ extension RingCore {
     ///   - prepared: The entry.
     ///   - flag: How it is linked to the next entry; `endChain(from:)` takes that back from the last one.
     ///   - timeout: The time it may take.
+    ///   - timeoutFlag: How the timeout's entry is linked to the next.
     ///   - options: How it is treated.
     ///   - predecessor: The user data of the slot of the chain's member before it, or 0.
     /// - Returns: The operation's name.
     /// - Precondition: There is room for the entry, and for that of the timeout if there is one.
     @usableFromInline
     mutating func addLinked(
-        _ prepared: PreparedEntry, flag: UInt8, timeout: LinkedTimeout?, options: PrepareOptions, after predecessor: UInt64
+        _ prepared: PreparedEntry, flag: UInt8, timeout: LinkedTimeout?, timeoutFlag: UInt8, options: PrepareOptions,
+        after predecessor: UInt64
     ) -> AnyToken {
         keepBundleFromWorkers(prepared, options: options, after: predecessor)
         noteDrain(options)
@@ -131,7 +133,7 @@ extension RingCore {
             let time = unsafe UnsafeMutableRawPointer(companion) + Companion.timeOffset
             unsafe SubmissionEntry(entry, of: table).setLinkedTimeout(
                 timeout, time: time.assumingMemoryBound(to: KernelTime.self))
-            unsafe entry.pointee.flags = flag
+            unsafe entry.pointee.flags = timeoutFlag
             unsafe entry.pointee.user_data = UserData.sameSlot(as: prepared.userData, kind: .linkedTimeout)
             submissions.advance()
             companions.surplusCount += 1
