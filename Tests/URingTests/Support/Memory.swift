@@ -30,3 +30,15 @@ struct Memory {
         return Int(clamping: limit.rlim_max)
     }
 }
+
+/// Expects a function to free what it allocates, but for so many bytes, and to unmap what it maps; in a process of the test's own.
+func requireNothingIsLeaked(but limit: Int, by body: () throws -> Void) throws {
+    let (allocated, mapped) = (test_allocated_byte_count(), try Memory.now().mapped)
+    try body()
+    // Nothing is counted under a sanitizer, which keeps what is freed.
+    if allocated == 0 { return }
+    let notFreed = Int(test_allocated_byte_count()) - Int(allocated)
+    try #require(notFreed < limit, "\(notFreed) bytes were not freed")
+    let notUnmapped = try Memory.now().mapped - mapped
+    try #require(notUnmapped < 1 << 20, "\(notUnmapped) bytes were not unmapped")
+}
