@@ -34,6 +34,12 @@ struct Mapping: BitwiseCopyable, @unchecked Sendable {
         self.byteCount = byteCount
     }
 
+    /// The bytes of as many whole pages as so many bytes take.
+    static func wholePages(for byteCount: Int) -> Int {
+        let page = sysconf(Int32(_SC_PAGESIZE))
+        return (byteCount + page - 1) / page * page
+    }
+
     /// Some of the pages, which have an owner of their own from now on.
     func pages(at offset: Int, byteCount: Int) -> Mapping {
         unsafe Mapping(start: start + offset, byteCount: byteCount)

@@ -99,8 +99,7 @@ struct RegisteredBuffersState: BitwiseCopyable {
     /// Makes the first slots' memory, of a table that the kernel does not know yet: one range of pages, which are freed each by itself.
     func fill(count: Int, byteCount: Int) throws(Errno) {
         RegisteredBuffers.requireSize(byteCount)
-        let page = sysconf(Int32(_SC_PAGESIZE))
-        let stride = (byteCount + page - 1) / page * page
+        let stride = Mapping.wholePages(for: byteCount)
         let pages = try Mapping(byteCount: count * stride)
         for index in 0..<count {
             fill(slot(index), with: RegisteredMemory(pages.pages(at: index * stride, byteCount: stride), byteCount: byteCount))

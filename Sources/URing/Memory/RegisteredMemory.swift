@@ -14,32 +14,14 @@ struct RegisteredMemory: BitwiseCopyable {
         let base: UnsafeMutableRawPointer
         let byteCount: Int
         /// How many bytes from the start are initialised, while nobody has a slice.
-        var initializedCount: Int
+        var initializedCount = 0
         /// What frees the memory: the buffer that it was, or its own pages.
         let buffer: Buffer?
         let pages: Mapping?
         /// How many slices there are; the buffer is free when there is none.
-        var sliceCount: Int
+        var sliceCount = 0
         /// Where it is registered; the others follow from there.
         var firstSlot: RegisteredSlot?
-
-        init(_ buffer: consuming Buffer) {
-            unsafe base = buffer.base
-            byteCount = buffer.byteCapacity
-            initializedCount = buffer.count
-            self.buffer = consume buffer
-            pages = nil
-            sliceCount = 0
-        }
-
-        init(_ pages: Mapping, byteCount: Int) {
-            unsafe base = pages.start
-            self.byteCount = byteCount
-            initializedCount = 0
-            buffer = nil
-            self.pages = pages
-            sliceCount = 0
-        }
     }
 
     // SAFETY: the block lives as long as a slot or a slice refers to it; `deallocate` ends it when the last of them lets go.
@@ -47,13 +29,15 @@ struct RegisteredMemory: BitwiseCopyable {
 
     init(_ buffer: consuming Buffer) {
         unsafe block = .allocate(capacity: 1)
-        unsafe block.initialize(to: Block(buffer))
+        unsafe block.initialize(
+            to: Block(
+                base: buffer.base, byteCount: buffer.byteCapacity, initializedCount: buffer.count, buffer: buffer, pages: nil))
     }
 
     /// Takes pages, and as many of their bytes as the buffer is to have.
     init(_ pages: Mapping, byteCount: Int) {
         unsafe block = .allocate(capacity: 1)
-        unsafe block.initialize(to: Block(pages, byteCount: byteCount))
+        unsafe block.initialize(to: Block(base: pages.start, byteCount: byteCount, buffer: nil, pages: pages))
     }
 
     /// The slot in the table of a ring, or one that no table has.

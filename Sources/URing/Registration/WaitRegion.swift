@@ -25,9 +25,8 @@ public struct RegisteredWait: Sendable, Hashable {
 
     /// Allocates the memory and registers it with a ring that is not enabled yet.
     init(of ring: Int32, capacity: Int) throws(Errno) {
-        let page = sysconf(Int32(_SC_PAGESIZE))
-        let byteCount = (capacity * MemoryLayout<curing_reg_wait>.stride + page - 1) / page * page
-        let memory = UnsafeMutableRawPointer.allocate(byteCount: byteCount, alignment: page)
+        let byteCount = Mapping.wholePages(for: capacity * MemoryLayout<curing_reg_wait>.stride)
+        let memory = UnsafeMutableRawPointer.allocate(byteCount: byteCount, alignment: Mapping.wholePages(for: 1))
         unsafe memory.initializeMemory(as: UInt8.self, repeating: 0, count: byteCount)
         var region = curing_region_desc()
         region.user_addr = UInt64(UInt(bitPattern: memory))

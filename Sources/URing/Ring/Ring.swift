@@ -97,9 +97,7 @@ public struct Ring<Tag: BitwiseCopyable>: ~Copyable {
     }
 
     /// How many operations can be prepared before the queue is full.
-    public var availableEntries: Int {
-        mutating get { Int(core.submissions.room) }
-    }
+    public var availableEntries: Int { Int(core.submissions.room) }
 
     /// How many operations the kernel has not finished, or been shown, yet.
     public var inFlightCount: Int { core.inFlightCount }

@@ -53,10 +53,7 @@ struct SubmissionQueue: BitwiseCopyable {
     }
 
     /// Entries that can be prepared before the queue is full.
-    @usableFromInline
-    var room: UInt32 {
-        entryCount &- pendingCount
-    }
+    var room: UInt32 { entryCount &- pendingCount }
 
     /// Whether there is a place for another entry.
     ///

@@ -54,7 +54,7 @@ import Testing
     @Test func aWaitIsForNoMoreThanTheNewQueueHolds() throws {
         var ring = try Ring<Int>(entries: 8)
         try ring.resize(entries: 2, completionQueueEntries: 2)
-        // The kernel refuses no wait for more, and it would last until a signal.
+        // The kernel cuts it, too. A wait for more would seem to have been interrupted.
         for tag in 0..<2 { try ring.prepare(Nop(), tag: tag) }
         let result = try ring.submit(waitingFor: 10)
         #expect(result == SubmitResult(submitted: 2) && ring.readyCount == 2)
