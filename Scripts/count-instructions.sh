@@ -15,11 +15,11 @@ cd "$(dirname "$0")/.."
 # Case, smaller and larger size (multiples of the batch of 32), most instructions per operation, most as a multiple of C's.
 # A dash is no limit.
 limits="
-nop   64000 192000  61    -
-nop-again 64000 192000 48 -
-read  32000  96000 113    -
-read-again 32000 96000 76 -
-read-fixed 32000 96000 84 -
+nop   64000 192000  59    -
+nop-again 64000 192000 45 -
+read  32000  96000 104    -
+read-again 32000 96000 71 -
+read-fixed 32000 96000 77 -
 "
 
 Scripts/ensure-liburing.sh

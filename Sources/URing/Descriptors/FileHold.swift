@@ -21,10 +21,8 @@ public protocol NumberedFileResource: FileResource, ~Copyable {}
 @safe @frozen
 public struct FileHold: ~Copyable {
     @usableFromInline let block: UnsafeMutablePointer<DescriptorBlock>?
-    /// The descriptor's number.
-    @usableFromInline let number: Int32
-    /// What the submission entry's flags say of the number, `IOSQE_FIXED_FILE`.
-    @usableFromInline let entryFlags: UInt8
+    /// The number, and above it the flags: one word is moved in fewer instructions than its parts.
+    @usableFromInline let word: UInt64
 
     /// Takes a share in a counted descriptor.
     @inlinable @inline(__always)
@@ -32,16 +30,26 @@ public struct FileHold: ~Copyable {
         // SAFETY: the caller has a share itself, so the block lives; this share keeps it until `deinit`.
         unsafe block.pointee.holdCount &+= 1
         unsafe self.block = unsafe block
-        self.number = number
-        self.entryFlags = entryFlags
+        word = UInt64(entryFlags) << 32 | UInt64(UInt32(bitPattern: number))
     }
 
     /// Refers to a descriptor that is somebody else's.
     @inlinable @inline(__always)
     init(unowned number: Int32) {
         unsafe block = nil
-        self.number = number
-        entryFlags = 0
+        word = UInt64(UInt32(bitPattern: number))
+    }
+
+    /// The descriptor's number.
+    @inlinable
+    var number: Int32 {
+        @inline(__always) get { Int32(truncatingIfNeeded: word) }
+    }
+
+    /// What the submission entry's flags say of the number, `IOSQE_FIXED_FILE`.
+    @inlinable
+    var entryFlags: UInt8 {
+        @inline(__always) get { UInt8(truncatingIfNeeded: word &>> 32) }
     }
 
     @inlinable

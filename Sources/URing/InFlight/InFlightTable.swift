@@ -37,7 +37,7 @@ struct InFlightTable: BitwiseCopyable {
         /// for ever.
         @usableFromInline var hasDrained = false
         /// Where every slot's generation starts.
-        @usableFromInline let firstGeneration: UInt32
+        @usableFromInline let firstGeneration: UInt64
         @usableFromInline var isOrphaned: Bool
         @usableFromInline var boxes: BoxPool
     }
@@ -59,13 +59,13 @@ struct InFlightTable: BitwiseCopyable {
     /// Tests start the generations close to their wrap.
     ///
     /// - Throws: What mmap(2) says when not even the least range of addresses can be reserved.
-    init<Tag: BitwiseCopyable>(tag: Tag.Type, identity: UInt32, firstGeneration: UInt32 = 0) throws(Errno) {
+    init<Tag: BitwiseCopyable>(tag: Tag.Type, identity: UInt32, firstGeneration: UInt64 = 0) throws(Errno) {
         try self.init(
             slotByteCount: SlotLayout.slotByteCount(Tag.self), payloadOffset: SlotLayout.payloadOffset(Tag.self), identity: identity,
             firstGeneration: firstGeneration)
     }
 
-    private init(slotByteCount: Int, payloadOffset: Int, identity: UInt32, firstGeneration: UInt32) throws(Errno) {
+    private init(slotByteCount: Int, payloadOffset: Int, identity: UInt32, firstGeneration: UInt64) throws(Errno) {
         require(slotByteCount <= InFlightTable.growthByteCount, "A tag is the size of a word or two; this one is too large.")
         let slots = unsafe try InFlightTable.reserve()
         // SAFETY: the table owns the state and the slots until `deallocate()`, which runs when the ring is gone and no completion is left.
@@ -126,7 +126,7 @@ struct InFlightTable: BitwiseCopyable {
         // `operation` only, so a message, whose other bits another thread chose, finds nothing.
         let slot = unsafe Slot(base: state.pointee.slots + Int(truncatingIfNeeded: userData & state.pointee.offsetMask))
         // The comparison is of the whole, and with it of the kind.
-        return unsafe slot.header.pointee.userData == userData ? slot : nil
+        return unsafe _fastPath(slot.header.pointee.userData == userData) ? slot : nil
     }
 
     /// Puts a slot whose contents have been moved out back on the free list, one generation on.
@@ -136,7 +136,7 @@ struct InFlightTable: BitwiseCopyable {
         unsafe slot.header.pointee.userData = UserData.nextGeneration(after: slot.header.pointee.userData)
         unsafe slot.setNextFree(state.pointee.firstFree)
         unsafe state.pointee.firstFree = slot.base
-        if unsafe state.pointee.isOrphaned { freedOrphan() }
+        if unsafe _slowPath(state.pointee.isOrphaned) { freedOrphan() }
     }
 
     @usableFromInline @inline(never)

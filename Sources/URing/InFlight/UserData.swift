@@ -2,8 +2,8 @@
 
 /// The 64 bits that travel with a submission to its completions.
 ///
-/// From the low end: the kind (4 bits, below the slots' alignment), the slot's offset in the table (32 bits together with the kind) and
-/// the slot's generation (32 bits). A slot's generation moves on whenever the slot is freed, so the user data of an operation that has
+/// From the low end: the kind (4 bits, below the slots' alignment), the slot's offset in the table (31 bits together with the kind) and
+/// the slot's generation (33 bits). A slot's generation moves on whenever the slot is freed, so the user data of an operation that has
 /// ended names nothing any more; at the top it wraps without touching the rest. No kind is zero, because the kernel itself uses zero for
 /// the filler entries of a queue with mixed entry sizes.
 @usableFromInline
@@ -39,11 +39,13 @@ enum UserData {
     }
 
     @inlinable static var kindMask: UInt64 { 0xf }
-    @inlinable static var generationStep: UInt64 { 1 << 32 }
+    /// Where the generation begins: one more of it is a constant that an instruction can add without a register of its own.
+    @inlinable static var generationShift: UInt64 { 31 }
+    @inlinable static var generationStep: UInt64 { 1 << generationShift }
 
     @inlinable @inline(__always)
-    static func operation(byteOffset: Int, generation: UInt32) -> UInt64 {
-        UInt64(generation) << 32 | UInt64(truncatingIfNeeded: byteOffset) | Kind.operation.rawValue
+    static func operation(byteOffset: Int, generation: UInt64) -> UInt64 {
+        generation &<< generationShift | UInt64(truncatingIfNeeded: byteOffset) | Kind.operation.rawValue
     }
 
     /// What user data speaks of; whatever is not ours is foreign.
@@ -72,7 +74,7 @@ enum UserData {
     /// How many inboxes the user data can tell apart.
     static var maximumInboxCount: Int { 1 << 28 }
 
-    /// The user data of what a handle sends: the kind, the inbox in the place of a slot, and a value in the place of a generation.
+    /// The user data of what a handle sends: the kind, the inbox in the 28 bits above, and a value in the upper half.
     @inlinable @inline(__always)
     static func fromHandle(_ kind: Kind, inbox: UInt32, value: UInt32) -> UInt64 {
         UInt64(value) << 32 | UInt64(inbox) << 4 | kind.rawValue

@@ -85,7 +85,7 @@ extension RegisteredSlice {
     /// memory is nobody else's as long as there is a slice of it: so it answers `EFAULT`, as it does when there is no slot.
     @inlinable @inline(__always)
     public borrowing func registeredIndex(on ring: RingIdentity) -> UInt16 {
-        ring.number == ringIdentity ? index : memory.index(onRing: ring.number)
+        _fastPath(ring.number == ringIdentity) ? index : memory.index(onRing: ring.number)
     }
 
     /// The initialised bytes, for an operation.

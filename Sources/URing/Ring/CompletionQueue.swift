@@ -59,7 +59,7 @@ struct CompletionQueue: BitwiseCopyable {
     /// The tail is looked at once for all that is ready then.
     @inlinable @inline(__always)
     mutating func hasNext() -> Bool {
-        unsafe nextPlace != readyEnd || findReady()
+        unsafe _fastPath(nextPlace != readyEnd) || findReady()
     }
 
     /// The next entry.

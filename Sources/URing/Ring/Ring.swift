@@ -32,7 +32,7 @@ public struct Ring<Tag: BitwiseCopyable>: ~Copyable {
     }
 
     /// Makes a ring whose slots have been used many times already, for testing the wrap of their generations.
-    init(entries: Int, options: RingOptions = .recommended, firstGeneration: UInt32) throws(RingSetupError) {
+    init(entries: Int, options: RingOptions = .recommended, firstGeneration: UInt64) throws(RingSetupError) {
         core = try RingCore(tag: Tag.self, entries: entries, options: options, firstGeneration: firstGeneration)
     }
 
@@ -195,7 +195,7 @@ public struct Ring<Tag: BitwiseCopyable>: ~Copyable {
     public mutating func nextReadyCompletion() -> Completion<Tag>? {
         while core.completions.hasNext() {
             let completion = core.completions.first
-            if completion.entry.flags.isDisjoint(with: [.more, .skip, .large]) {
+            if _fastPath(completion.entry.flags.isDisjoint(with: [.more, .skip, .large])) {
                 core.completions.consume()
             } else if core.consumeUnusual(completion) {
                 continue
@@ -235,14 +235,18 @@ extension RingCore {
     mutating func write<Op: Operation & ~Copyable>(
         _: Op.Type, in slot: Slot, payloadOffset: Int, tracking: Tracking = Tracking()
     ) -> PreparedEntry {
-        // SAFETY: the entry is behind the published tail. The operation has its final address, and stays there until its
-        // last completion is taken.
-        let entry = unsafe submissions.nextEntry()
+        // SAFETY: the operation has its final address, and stays there until its last completion is taken.
         let payload = unsafe table.payload(
             Op.self, of: slot, offset: payloadOffset, capacity: SlotLayout.capacity(payloadOffset: payloadOffset))
         let kernelData = unsafe (payload + PayloadLayout.kernelDataOffset(Op.self)).assumingMemoryBound(to: Op.KernelData.self)
-        unsafe payload.assumingMemoryBound(to: Op.self).pointee.encode(
-            into: SubmissionEntry(entry, of: table), kernelData: kernelData)
+        // In registers: what is written to the queue's memory could be the operation's as well, for all that the compiler knows.
+        var contents = curing_sqe()
+        unsafe withUnsafeMutablePointer(to: &contents) { contents in
+            unsafe payload.assumingMemoryBound(to: Op.self).pointee.encode(
+                into: SubmissionEntry(contents, of: table), kernelData: kernelData)
+        }
+        // SAFETY: the entry is behind the published tail.
+        let entry = unsafe submissions.writeEntry(contents)
         if Op.routing.isTracked {
             unsafe (payload + PayloadLayout.trackingOffset(Op.self)).initializeMemory(as: Tracking.self, to: tracking)
         }

@@ -41,7 +41,7 @@ struct RingCore: ~Copyable {
     /// What belongs to operations that are linked.
     var companions = Companions()
 
-    init<Tag: BitwiseCopyable>(tag: Tag.Type, entries: Int, options: RingOptions, firstGeneration: UInt32) throws(RingSetupError) {
+    init<Tag: BitwiseCopyable>(tag: Tag.Type, entries: Int, options: RingOptions, firstGeneration: UInt64) throws(RingSetupError) {
         var flags = options.flags
         var missing: RingOptions.Flags = []
         var fallbacks = RingOptions.fallbackOrder.makeIterator()

@@ -88,14 +88,20 @@ struct SubmissionQueue: BitwiseCopyable {
         tailAtStart &+= entryCount
     }
 
-    /// The place of the next entry, its first 64 bytes cleared; the others, if there are any, are zero unless an operation wrote them.
+    /// Writes the first 64 bytes of the next entry; the others, if there are any, are zero unless an operation wrote them.
     ///
     /// - Precondition: There is room, as ``hasRoom()`` has just said.
     @inlinable @inline(__always)
-    func nextEntry() -> UnsafeMutablePointer<curing_sqe> {
+    func writeEntry(_ contents: curing_sqe) -> UnsafeMutablePointer<curing_sqe> {
         let entry = unsafe nextPlace.assumingMemoryBound(to: curing_sqe.self)
-        unsafe entry.initialize(to: curing_sqe())
+        unsafe entry.initialize(to: contents)
         return unsafe entry
+    }
+
+    /// The place of the next entry, likewise, its first 64 bytes cleared.
+    @inlinable @inline(__always)
+    func nextEntry() -> UnsafeMutablePointer<curing_sqe> {
+        unsafe writeEntry(curing_sqe())
     }
 
     /// The place of the next entry, likewise, where room for it was made some entries before.

@@ -11,8 +11,8 @@ public struct SubmissionEntry: ~Copyable {
     @usableFromInline let pointer: UnsafeMutablePointer<curing_sqe>
     @usableFromInline let table: InFlightTable?
 
-    // SAFETY: the pointer is to an entry of the submission queue that the kernel does not look at before the tail passes it;
-    // it is valid for the call that gets the entry, which cannot copy it.
+    // SAFETY: the pointer is to an entry that the kernel does not look at yet: one that is about to be written to the submission queue, or lies
+    // there behind the tail. It is valid for the call that gets the entry, which cannot copy it.
     @inlinable @inline(__always)
     init(_ pointer: UnsafeMutablePointer<curing_sqe>, of table: InFlightTable?) {
         unsafe self.pointer = unsafe pointer

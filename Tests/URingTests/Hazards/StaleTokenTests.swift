@@ -7,7 +7,7 @@ import Testing
 
 /// M7: user data is never reused while somebody may still have it, so nothing late hits another operation.
 @Suite struct StaleTokenTests {
-    @Test(arguments: [0, 1, UInt32.max - 1, .max]) func aCancelWithAnOldTokenLeavesTheNewOperationAlone(firstGeneration: UInt32) throws {
+    @Test(arguments: [0, 1, UInt64.max - 1, .max]) func aCancelWithAnOldTokenLeavesTheNewOperationAlone(firstGeneration: UInt64) throws {
         let pipe = try DescriptorPair.pipe()
         var ring = try Ring<Int>(entries: 8, firstGeneration: firstGeneration)
         try write(1, to: pipe.second)
@@ -19,8 +19,8 @@ import Testing
         try ring.submit()
         // The slot is the same one, a generation on.
         let (oldData, newData) = (AnyToken(old).userData, AnyToken(new).userData)
-        #expect(UInt32(truncatingIfNeeded: oldData) == UInt32(truncatingIfNeeded: newData))
-        #expect(newData >> 32 == UInt64(firstGeneration &+ 1))
+        #expect(oldData == UserData.operation(byteOffset: 0, generation: firstGeneration))
+        #expect(newData == UserData.operation(byteOffset: 0, generation: firstGeneration &+ 1))
 
         try ring.prepare(Cancel(old), tag: 3)
         let cancel = try ring.nextCompletionWaiting()
@@ -55,7 +55,7 @@ import Testing
         }
     }
 
-    @Test(arguments: [0, UInt32.max]) func aLateCompletionIsCountedAndIgnored(firstGeneration: UInt32) throws {
+    @Test(arguments: [0, UInt64.max]) func aLateCompletionIsCountedAndIgnored(firstGeneration: UInt64) throws {
         // Another ring sends completions with user data of its choice (MSG_RING), here that of an operation that has ended.
         let pipe = try DescriptorPair.pipe()
         var ring = try Ring<Int>(entries: 8, firstGeneration: firstGeneration)
@@ -63,7 +63,7 @@ import Testing
         _ = try ring.nextCompletionWaiting().take(old)
         let new = try ring.prepare(Read(pipe.first, into: Buffer(byteCapacity: 8)), tag: 2)
         try ring.submit()
-        #expect(UInt32(truncatingIfNeeded: AnyToken(old).userData) == UInt32(truncatingIfNeeded: AnyToken(new).userData))
+        #expect(AnyToken(new).userData == UserData.nextGeneration(after: AnyToken(old).userData))
 
         var sender = try Ring<Int>(entries: 8)
         var message = RawEntry(.msgRing)

@@ -29,7 +29,7 @@ import Testing
 
         static var payloadOffset: Int { SlotLayout.payloadOffset(Int.self) }
 
-        init(firstGeneration: UInt32) throws {
+        init(firstGeneration: UInt64) throws {
             table = try InFlightTable(tag: Int.self, identity: 1, firstGeneration: firstGeneration)
             unsafe entry.initialize(to: curing_sqe())
         }
@@ -134,8 +134,8 @@ import Testing
         }
     }
 
-    @Test(arguments: [1, 2, 3, 4] as [UInt64], [0, UInt32.max - 40])
-    func agreesWithADictionary(seed: UInt64, firstGeneration: UInt32) throws {
+    @Test(arguments: [1, 2, 3, 4] as [UInt64], [0, UInt64.max - 40])
+    func agreesWithADictionary(seed: UInt64, firstGeneration: UInt64) throws {
         var random = SeededGenerator(seed: seed)
         var modelled = try Modelled(firstGeneration: firstGeneration)
         for step in 0..<20_000 {
@@ -181,13 +181,14 @@ import Testing
     }
 
     @Test func generationsWrapWithoutTouchingTheRest() throws {
+        #expect(InFlightTable.maximumByteCount <= UserData.generationStep)
         let table = try InFlightTable(tag: Int.self, identity: 1, firstGeneration: .max - 2)
         var seen: Set<UInt64> = []
         for round in 0..<8 {
             let slot = table.insert(Nop(), tag: 0)
             let userData = unsafe slot.header.pointee.userData
             #expect(UserData.kind(of: userData) == .operation)
-            #expect(userData == UserData.operation(byteOffset: 0, generation: .max - 2 &+ UInt32(round)))
+            #expect(userData == UserData.operation(byteOffset: 0, generation: .max - 2 &+ UInt64(round)))
             #expect(seen.insert(userData).inserted)
             table.discard(slot)
             for userData in seen { #expect(!table.names(userData)) }
@@ -207,7 +208,7 @@ import Testing
         #expect(!table.names(UserData.operation(byteOffset: InFlightTable.growthByteCount, generation: 0)))
         #expect(!table.names(UserData.operation(byteOffset: InFlightTable.maximumByteCount, generation: 0)))
         #expect(!table.names(UserData.operation(byteOffset: 0, generation: 1)))
-        #expect(!table.names(userData & 0xffff_ffff_0000_0000))
+        #expect(!table.names(userData & ~(UserData.generationStep - 1)))
         #expect(!table.names(userData + 1))
         table.discard(slot)
         #expect(!table.names(userData))

@@ -28,7 +28,7 @@ private enum Said: Equatable {
         _ = try ring.makeHandle(messageTag: 0)
         let handle = try ring.makeHandle(messageTag: 1, receivingInto: table)
         let number = handle.state.number
-        // The second inbox, in the place of a slot; the upper half of the value, in that of a generation; and the kind.
+        // The second inbox, above the kind; and in the upper half, that of the value.
         unsafe expectEncoding(of: SendRingMessage(0x1122_3344_5566_7788, to: handle)) { entry, _, _ in
             unsafe reference_prep_msg_ring(entry, number, 0x5566_7788, 0x1122_3344_0000_0018, 0)
         }

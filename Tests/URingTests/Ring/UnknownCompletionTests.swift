@@ -18,7 +18,7 @@ import Testing
     /// User data of operations that are not there: other generations, a place that was never used, one beyond the table, one between two.
     static let stale: [UInt64] = [
         UserData.operation(byteOffset: 128, generation: 7), UserData.operation(byteOffset: 0, generation: 1),
-        UserData.operation(byteOffset: 1 << 24, generation: 0), UserData.operation(byteOffset: 0xffff_ff80, generation: .max),
+        UserData.operation(byteOffset: 1 << 24, generation: 0), UserData.operation(byteOffset: 0x7fff_ff80, generation: .max),
         UserData.operation(byteOffset: 0, generation: 0) | 0x70,
         UserData.sameSlot(as: UserData.operation(byteOffset: 128, generation: 7), kind: .linkedOperation),
         UserData.sameSlot(as: UserData.operation(byteOffset: 128, generation: 7), kind: .linkedTimeout),

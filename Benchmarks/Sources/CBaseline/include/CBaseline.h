@@ -39,6 +39,9 @@ void baseline_ring_close(baseline_ring *ring);
 /// Completes so many operations that do nothing, a batch with each system call.
 int baseline_nop(baseline_ring *ring, unsigned batch, long count);
 
+/// The same, with each operation in a slot of a table, and the checks that a completion belongs to what is in it.
+int baseline_nop_in_slots(baseline_ring *ring, unsigned batch, long count);
+
 /// Blocks of a file, and memory for as many of them as are in flight.
 typedef struct baseline_blocks {
     /// The file.

@@ -17,6 +17,7 @@ extension Case {
                 Engine(name: "uring") { try nopsWithURing(batch: batch, operations: $0) },
                 Engine(name: "uring-again") { try nopsPreparedAgain(batch: batch, operations: $0) },
                 Engine(name: "c") { try nopsWithC(batch: batch, operations: $0) },
+                Engine(name: "c-slots") { try nopsInSlots(batch: batch, operations: $0) },
                 Engine(name: "ioring") { try ioring(batch: batch, operations: $0) },
             ])
     }
@@ -79,6 +80,15 @@ extension Case {
         let stopwatch = Stopwatch()
         // SAFETY: the ring is there until the function has returned.
         try check(unsafe ring.with { unsafe baseline_nop($0, UInt32(batch), operations) }, "nop")
+        return stopwatch.sample(operations: operations)
+    }
+
+    /// C that keeps each operation in a slot and checks whose a completion is, as URing does.
+    private static func nopsInSlots(batch: Int, operations: Int) throws -> Sample {
+        let ring = try BaselineRing(entries: batch)
+        let stopwatch = Stopwatch()
+        // SAFETY: the ring is there until the function has returned.
+        try check(unsafe ring.with { unsafe baseline_nop_in_slots($0, UInt32(batch), operations) }, "nop")
         return stopwatch.sample(operations: operations)
     }
 
