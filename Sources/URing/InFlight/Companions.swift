@@ -13,6 +13,8 @@ struct Companion: BitwiseCopyable {
     var successor: UInt64 = 0
     /// With a smaller result the kernel does not start the next member of a soft chain.
     var leastResult: Int32 = 0
+    /// Whether that is so when the operation was carried out and failed.
+    var ownFailures = OwnFailures.endChain
     /// Whether the completion of the linked timeout is still to come.
     var awaitsTimeout = false
     /// Whether the time was up before the operation was done.
@@ -21,6 +23,30 @@ struct Companion: BitwiseCopyable {
     var isCutOff = false
     /// Whether the operation's last completion was read from the queue.
     var hasEnded = false
+}
+
+extension Companion {
+    /// What becomes of a soft chain when an operation of it fails.
+    enum OwnFailures {
+        case endChain
+        /// The next member starts.
+        case goOn
+        /// The next member starts when this one was cancelled.
+        case goOnWhenCancelled
+    }
+
+    /// Whether the kernel starts the next member of a soft chain no more after this completion.
+    ///
+    /// A member that was cut off, or that a worker never began with, ends its chain whatever it is. So does one that the kernel refuses as
+    /// `EBADF` or `EINVAL`; an operation may also find that itself, which cannot be told from it.
+    func endsChain(_ entry: CompletionEntry) -> Bool {
+        if entry.result >= leastResult { return false }
+        switch ownFailures {
+        case .endChain: return true
+        case .goOn: return [.canceled, .badFileDescriptor, .invalidArgument].contains(entry.errno)
+        case .goOnWhenCancelled: return isCutOff || entry.errno != .canceled
+        }
+    }
 }
 
 /// The companions of a ring's operations, found by the user data of their slots.

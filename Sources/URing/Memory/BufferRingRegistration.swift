@@ -17,6 +17,7 @@ struct BufferRingRegistration: BitwiseCopyable {
 
     /// Registers an empty ring of entries.
     init(anchor: RingAnchor, group: UInt16, count: Int, flags: UInt16, minimumLeft: Int) throws(Errno) {
+        anchor.unregisterLeftGroups()
         let byteCount = count * MemoryLayout<curing_buf>.stride
         var registration = curing_buf_reg()
         registration.ring_entries = UInt32(count)
@@ -39,7 +40,7 @@ struct BufferRingRegistration: BitwiseCopyable {
             do {
                 mapping = try anchor.map(offset: CURING_OFF_PBUF_RING | UInt64(group) << CURING_OFF_PBUF_SHIFT, byteCount: byteCount)
             } catch {
-                _ = unsafe anchor.register(CURING_UNREGISTER_PBUF_RING, &registration, count: 1)
+                anchor.unregisterGroup(group)
                 throw error
             }
         }
@@ -51,11 +52,10 @@ struct BufferRingRegistration: BitwiseCopyable {
     }
 
     /// Unregisters the group; no operation uses it any more.
+    ///
+    /// Where the kernel refuses for now it goes on knowing the entries, whose pages it has pinned, and looks at them for nobody.
     func end() {
-        var registration = curing_buf_reg()
-        registration.bgid = group
-        // SAFETY: the kernel reads the structure before the call returns, and knows the entries no more afterwards.
-        _ = unsafe anchor.register(CURING_UNREGISTER_PBUF_RING, &registration, count: 1)
+        anchor.unregisterGroup(group)
         anchor.release()
         mapping.unmap()
     }

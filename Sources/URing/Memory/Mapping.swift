@@ -29,24 +29,53 @@ struct Mapping: BitwiseCopyable, @unchecked Sendable {
         self.byteCount = byteCount
     }
 
-    private init(start: UnsafeMutableRawPointer, byteCount: Int) {
-        unsafe self.start = unsafe start
-        self.byteCount = byteCount
-    }
-
     /// The bytes of as many whole pages as so many bytes take.
     static func wholePages(for byteCount: Int) -> Int {
         let page = sysconf(Int32(_SC_PAGESIZE))
         return (byteCount + page - 1) / page * page
     }
 
-    /// Some of the pages, which have an owner of their own from now on.
-    func pages(at offset: Int, byteCount: Int) -> Mapping {
-        unsafe Mapping(start: start + offset, byteCount: byteCount)
-    }
-
     /// Gives the pages back; nobody refers to them any more.
     func unmap() {
         unsafe munmap(start, byteCount)
+    }
+}
+
+/// One mapping in parts of whole pages, each with an owner of its own; it is unmapped with the last of them.
+///
+/// What goes before that leaves its addresses: a hole would make two mappings of one, and a process may not have many.
+@safe
+struct DividedMapping: BitwiseCopyable {
+    private struct Block {
+        let mapping: Mapping
+        let partByteCount: Int
+        var ownerCount: Int
+    }
+
+    // SAFETY: the block lives until the last owner has given its part back.
+    private let block: UnsafeMutablePointer<Block>
+
+    /// Maps so many parts that have room for so many bytes each.
+    init(count: Int, byteCount: Int) throws(Errno) {
+        let partByteCount = Mapping.wholePages(for: byteCount)
+        let mapping = try Mapping(byteCount: count * partByteCount)
+        unsafe block = .allocate(capacity: 1)
+        unsafe block.initialize(to: Block(mapping: mapping, partByteCount: partByteCount, ownerCount: count))
+    }
+
+    /// Where a part begins.
+    func start(of part: Int) -> UnsafeMutableRawPointer {
+        unsafe block.pointee.mapping.start + part * block.pointee.partByteCount
+    }
+
+    /// Gives the pages of the part that begins there back; nobody refers to them any more.
+    func giveBack(partAt start: UnsafeMutableRawPointer) {
+        unsafe block.pointee.ownerCount -= 1
+        if unsafe block.pointee.ownerCount == 0 {
+            unsafe block.pointee.mapping.unmap()
+            unsafe block.deallocate()
+        } else {
+            unsafe madvise(start, block.pointee.partByteCount, MADV_DONTNEED)
+        }
     }
 }

@@ -31,7 +31,7 @@ public struct RegisteredBuffers: ~Copyable {
     /// How many slots have a buffer.
     public var count: Int { state.filledCount }
 
-    /// How many buffers can be taken.
+    /// In how many slots there is a buffer that can be taken; one that lies in several is taken out of all of them.
     public var freeCount: Int { state.freeCount }
 
     /// How large the buffer of a slot is, or nil when there is none.

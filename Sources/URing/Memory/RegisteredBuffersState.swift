@@ -96,13 +96,12 @@ struct RegisteredBuffersState: BitwiseCopyable {
         memory.enter(slot)
     }
 
-    /// Makes the first slots' memory, of a table that the kernel does not know yet: one range of pages, which are freed each by itself.
+    /// Makes the first slots' memory, of a table that the kernel does not know yet: one mapping, of which each frees its part by itself.
     func fill(count: Int, byteCount: Int) throws(Errno) {
         RegisteredBuffers.requireSize(byteCount)
-        let stride = Mapping.wholePages(for: byteCount)
-        let pages = try Mapping(byteCount: count * stride)
+        let pages = try DividedMapping(count: count, byteCount: byteCount)
         for index in 0..<count {
-            fill(slot(index), with: RegisteredMemory(pages.pages(at: index * stride, byteCount: stride), byteCount: byteCount))
+            fill(slot(index), with: RegisteredMemory(part: index, of: pages, byteCount: byteCount))
         }
     }
 

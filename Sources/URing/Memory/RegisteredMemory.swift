@@ -15,9 +15,9 @@ struct RegisteredMemory: BitwiseCopyable {
         let byteCount: Int
         /// How many bytes from the start are initialised, while nobody has a slice.
         var initializedCount = 0
-        /// What frees the memory: the buffer that it was, or its own pages.
+        /// What frees the memory: the buffer that it was, or the pages that it is a part of.
         let buffer: Buffer?
-        let pages: Mapping?
+        let pages: DividedMapping?
         /// How many slices there are; the buffer is free when there is none.
         var sliceCount = 0
         /// Where it is registered; the others follow from there.
@@ -34,10 +34,10 @@ struct RegisteredMemory: BitwiseCopyable {
                 base: buffer.base, byteCount: buffer.byteCapacity, initializedCount: buffer.count, buffer: buffer, pages: nil))
     }
 
-    /// Takes pages, and as many of their bytes as the buffer is to have.
-    init(_ pages: Mapping, byteCount: Int) {
+    /// Takes a part of a mapping, and as many of its bytes as the buffer is to have.
+    init(part: Int, of pages: DividedMapping, byteCount: Int) {
         unsafe block = .allocate(capacity: 1)
-        unsafe block.initialize(to: Block(base: pages.start, byteCount: byteCount, buffer: nil, pages: pages))
+        unsafe block.initialize(to: Block(base: pages.start(of: part), byteCount: byteCount, buffer: nil, pages: pages))
     }
 
     /// The slot in the table of a ring, or one that no table has.
@@ -138,7 +138,7 @@ struct RegisteredMemory: BitwiseCopyable {
     /// Frees memory that no slot has, and so the kernel does not know, and of which there is no slice.
     func deallocate() {
         // SAFETY: nobody refers to the block any more.
-        unsafe block.pointee.pages?.unmap()
+        unsafe block.pointee.pages?.giveBack(partAt: block.pointee.base)
         unsafe block.deinitialize(count: 1)
         unsafe block.deallocate()
     }

@@ -7,7 +7,8 @@
 /// ``RegisteredBuffers/take()`` and ``split(at:)``: no two ever overlap. The memory goes back when the slice is dropped, and can be taken
 /// again when all of the buffer is back. A slice may outlive the table and the ring.
 ///
-/// On a ring that does not have the buffer registered, or not any more, operations that name it fail with `EFAULT`.
+/// On a ring that does not have the buffer registered, or not any more, operations that name it fail with `EFAULT`. So they do on the ring of
+/// the slot that it was taken from when the buffer has left that slot, also if it lies in another of that ring by now: take it again.
 @safe @frozen
 public struct RegisteredSlice: ~Copyable, ByteSource, ByteDestination {
     @usableFromInline let memory: RegisteredMemory

@@ -24,6 +24,7 @@ public struct UnlinkFlags: OptionSet, Sendable, Hashable {
 /// The result is empty. The file itself goes with its last name and its last open descriptor.
 ///
 /// - Requires: Linux 5.11, `IORING_OP_UNLINKAT`.
+/// - Note: In a chain, what is behind it starts although it has failed; see <doc:LinkedRequests>.
 /// - Important: The kernel has its own copy of the path once the entry is consumed.
 ///
 /// The liburing function is `io_uring_prep_unlinkat`; see `io_uring_prep_unlinkat(3)`, `unlinkat(2)`.
@@ -105,6 +106,7 @@ public struct RenameFlags: OptionSet, Sendable, Hashable {
 /// The result is empty. What had the new name before is replaced, unless the flags say otherwise.
 ///
 /// - Requires: Linux 5.11, `IORING_OP_RENAMEAT`.
+/// - Note: In a chain, what is behind it starts although it has failed; see <doc:LinkedRequests>.
 /// - Important: The kernel has its own copies of the paths once the entry is consumed.
 ///
 /// The liburing function is `io_uring_prep_renameat`; see `io_uring_prep_renameat(3)`, `renameat2(2)`.
@@ -176,6 +178,7 @@ public struct RenameAt: SingleShotOperation, ~Copyable {
 /// The result is empty.
 ///
 /// - Requires: Linux 5.15, `IORING_OP_MKDIRAT`.
+/// - Note: In a chain, what is behind it starts although it has failed; see <doc:LinkedRequests>.
 /// - Important: The kernel has its own copy of the path once the entry is consumed.
 ///
 /// The liburing function is `io_uring_prep_mkdirat`; see `io_uring_prep_mkdirat(3)`, `mkdirat(2)`.

@@ -32,6 +32,7 @@ public struct StatxFlags: OptionSet, Sendable, Hashable {
 /// The result is a ``FileStatus``; its ``FileStatus/fields`` say which parts the file system gave.
 ///
 /// - Requires: Linux 5.6, `IORING_OP_STATX`.
+/// - Note: In a chain, what is behind it starts although it has failed; see <doc:LinkedRequests>.
 /// - Important: The kernel writes to the operation's kernel data until the completion; it has its own copy of the path once the entry
 ///   is consumed. The operation does not fit a slot of the in-flight table and lies in a box.
 ///

@@ -8,6 +8,7 @@ import SystemPackage
 /// The result is empty.
 ///
 /// - Requires: Linux 6.9, `IORING_OP_FTRUNCATE`.
+/// - Note: In a chain, what is behind it starts although it has failed; see <doc:LinkedRequests>.
 /// - Important: The kernel touches no memory.
 ///
 /// The liburing function is `io_uring_prep_ftruncate`; see `io_uring_prep_ftruncate(3)`, `ftruncate(2)`.
@@ -81,6 +82,7 @@ public struct FallocateFlags: OptionSet, Sendable, Hashable {
 /// The result is empty. After an allocation, writing to the range does not fail for lack of space.
 ///
 /// - Requires: Linux 5.6, `IORING_OP_FALLOCATE`.
+/// - Note: In a chain, what is behind it starts although it has failed; see <doc:LinkedRequests>.
 /// - Important: The kernel touches no memory.
 ///
 /// The liburing function is `io_uring_prep_fallocate`; see `io_uring_prep_fallocate(3)`, `fallocate(2)`.

@@ -25,6 +25,7 @@ public struct FsyncFlags: OptionSet, Sendable, Hashable {
 /// does not order this behind writes in flight: prepare it when they have completed, or behind them in a chain.
 ///
 /// - Requires: Linux 5.1, `IORING_OP_FSYNC`.
+/// - Note: In a chain, what is behind it starts although it has failed; see <doc:LinkedRequests>.
 /// - Important: The kernel touches no memory.
 ///
 /// The liburing function is `io_uring_prep_fsync`; see `io_uring_prep_fsync(3)`, `fsync(2)`.
@@ -96,6 +97,7 @@ public struct SyncFileRangeFlags: OptionSet, Sendable, Hashable {
 /// spreading the work of a later ``Fsync``, which alone makes data durable. Pipes, sockets and the like are `ESPIPE` in the result.
 ///
 /// - Requires: Linux 5.2, `IORING_OP_SYNC_FILE_RANGE`.
+/// - Note: In a chain, what is behind it starts although it has failed; see <doc:LinkedRequests>.
 /// - Important: The kernel touches no memory.
 ///
 /// The liburing function is `io_uring_prep_sync_file_range`; see `io_uring_prep_sync_file_range(3)`, `sync_file_range(2)`.

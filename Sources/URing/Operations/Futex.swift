@@ -8,6 +8,7 @@ import SystemPackage
 /// The result says whether it was woken, or the number was another one when the kernel looked, which is once, when the operation starts.
 ///
 /// - Requires: Linux 6.7, `IORING_OP_FUTEX_WAIT`.
+/// - Note: In a chain, what is behind it starts although it was cancelled; see <doc:LinkedRequests>.
 /// - Important: The kernel reads the word when the operation starts; the word stays until the completion.
 ///
 /// The liburing function is `io_uring_prep_futex_wait`; see `io_uring_prep_futex_wait(3)`, `futex(2)`.
@@ -115,6 +116,7 @@ public enum FutexVectorOutcome: Sendable, Hashable {
 /// starts.
 ///
 /// - Requires: Linux 6.7, `IORING_OP_FUTEX_WAITV`.
+/// - Note: In a chain, what is behind it starts although it was cancelled; see <doc:LinkedRequests>.
 /// - Important: The kernel reads the list when it consumes the entry, and the words when the operation starts; both stay until the
 ///   completion.
 ///

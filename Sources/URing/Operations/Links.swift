@@ -28,6 +28,7 @@ public struct LinkFlags: OptionSet, Sendable, Hashable {
 /// The result is empty. A name that is taken is `EEXIST` in it, and another file system `EXDEV`.
 ///
 /// - Requires: Linux 5.15, `IORING_OP_LINKAT`.
+/// - Note: In a chain, what is behind it starts although it has failed; see <doc:LinkedRequests>.
 /// - Important: The kernel has its own copies of the paths once the entry is consumed.
 ///
 /// The liburing function is `io_uring_prep_linkat`; see `io_uring_prep_linkat(3)`, `linkat(2)`.
@@ -99,6 +100,7 @@ public struct LinkAt: SingleShotOperation, ~Copyable {
 /// The result is empty. Whether there is anything at the link's target does not matter; a path that is taken is `EEXIST` in the result.
 ///
 /// - Requires: Linux 5.15, `IORING_OP_SYMLINKAT`.
+/// - Note: In a chain, what is behind it starts although it has failed; see <doc:LinkedRequests>.
 /// - Important: The kernel has its own copies of the paths once the entry is consumed.
 ///
 /// The liburing function is `io_uring_prep_symlinkat`; see `io_uring_prep_symlinkat(3)`, `symlinkat(2)`.

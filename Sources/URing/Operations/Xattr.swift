@@ -58,6 +58,7 @@ public struct XattrFlags: OptionSet, Sendable, Hashable {
 /// attributes `EOPNOTSUPP`. A symbolic link is followed.
 ///
 /// - Requires: Linux 5.19, `IORING_OP_SETXATTR`.
+/// - Note: In a chain, what is behind it starts although it has failed; see <doc:LinkedRequests>.
 /// - Important: The kernel has its own copies of name, value and path once the entry is consumed.
 ///
 /// The liburing function is `io_uring_prep_setxattr`; see `io_uring_prep_setxattr(3)`, `setxattr(2)`.
@@ -121,6 +122,7 @@ public struct SetXattr<Memory: ByteSource & ~Copyable>: SingleShotOperation, ~Co
 /// The result is as that of ``SetXattr``. A file that was opened for its path only is `EBADF`.
 ///
 /// - Requires: Linux 5.19, `IORING_OP_FSETXATTR`.
+/// - Note: In a chain, what is behind it starts although it has failed; see <doc:LinkedRequests>.
 /// - Important: The kernel has its own copies of name and value once the entry is consumed.
 ///
 /// The liburing function is `io_uring_prep_fsetxattr`; see `io_uring_prep_fsetxattr(3)`, `fsetxattr(2)`.
@@ -186,6 +188,7 @@ public struct FSetXattr<Memory: ByteSource & ~Copyable>: SingleShotOperation, ~C
 /// `ERANGE`, and an attribute that is not there `ENODATA`. A symbolic link is followed.
 ///
 /// - Requires: Linux 5.19, `IORING_OP_GETXATTR`.
+/// - Note: In a chain, what is behind it starts although it has failed; see <doc:LinkedRequests>.
 /// - Important: The kernel writes to the memory until the completion; it has its own copies of name and path once the entry is consumed.
 ///
 /// The liburing function is `io_uring_prep_getxattr`; see `io_uring_prep_getxattr(3)`, `getxattr(2)`.
@@ -244,6 +247,7 @@ public struct GetXattr<Memory: ByteDestination & ~Copyable>: SingleShotOperation
 /// The result is as that of ``GetXattr``.
 ///
 /// - Requires: Linux 5.19, `IORING_OP_FGETXATTR`.
+/// - Note: In a chain, what is behind it starts although it has failed; see <doc:LinkedRequests>.
 /// - Important: The kernel writes to the memory until the completion; it has its own copy of the name once the entry is consumed.
 ///
 /// The liburing function is `io_uring_prep_fgetxattr`; see `io_uring_prep_fgetxattr(3)`, `fgetxattr(2)`.

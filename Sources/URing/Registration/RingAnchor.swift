@@ -14,6 +14,8 @@ struct RingAnchor: BitwiseCopyable {
         var descriptor: Int32
         var holdCount: Int32
         var unreleased = Unreleased()
+        /// Groups of buffers that the kernel would not forget on another thread.
+        var leftGroups: [UInt16] = []
         /// The process-wide number of the ring.
         let ringIdentity: UInt32
     }
@@ -35,7 +37,9 @@ struct RingAnchor: BitwiseCopyable {
     // SAFETY: whoever releases had a share, which kept the state until here.
     func release() {
         unsafe state.pointee.holdCount -= 1
-        if unsafe state.pointee.holdCount == 0 { unsafe state.deallocate() }
+        guard unsafe state.pointee.holdCount == 0 else { return }
+        unsafe state.deinitialize(count: 1)
+        unsafe state.deallocate()
     }
 
     /// The ring is about to be closed.
@@ -68,6 +72,28 @@ struct RingAnchor: BitwiseCopyable {
     @unsafe func register(_ opcode: UInt32, _ argument: UnsafeMutableRawPointer?, count: UInt32) -> Int32 {
         guard let descriptor else { return 0 }
         return unsafe curing_register(descriptor, opcode, argument, count)
+    }
+
+    /// Has the kernel forget a group of buffers, from which no operation takes any more.
+    ///
+    /// On another thread than the ring's it refuses; the group is then kept in mind for ``unregisterLeftGroups()``.
+    func unregisterGroup(_ group: UInt16) {
+        if unregister(group) == -Errno.fileExists.rawValue { unsafe state.pointee.leftGroups.append(group) }
+    }
+
+    /// Has the kernel forget the groups that it refused to forget before.
+    func unregisterLeftGroups() {
+        let groups = unsafe state.pointee.leftGroups
+        if groups.isEmpty { return }
+        unsafe state.pointee.leftGroups = []
+        for group in groups { unregisterGroup(group) }
+    }
+
+    private func unregister(_ group: UInt16) -> Int32 {
+        var registration = curing_buf_reg()
+        registration.bgid = group
+        // SAFETY: the kernel reads the structure before the call returns.
+        return unsafe register(CURING_UNREGISTER_PBUF_RING, &registration, count: 1)
     }
 
     /// Maps memory of the ring's; the mapping keeps the ring's file open until it is unmapped.

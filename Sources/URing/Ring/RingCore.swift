@@ -103,7 +103,7 @@ struct RingCore: ~Copyable {
         if unsafe !options.countsAsIOWait && ring.features & CURING_FEAT_NO_IOWAIT != 0 { entrance.flags = CURING_ENTER_NO_IOWAIT }
         submitsWhenFull = options.submitsWhenFull
         missingOptions = missing
-        sharesPollingThread = options.submissionPolling != nil && options.sharedWorkers != nil
+        sharesPollingThread = setupFlags & CURING_SETUP_SQPOLL != 0 && options.sharedWorkers != nil
         if sharesPollingThread, let owner = options.sharedWorkers { SharedPollingThreads.insert(owner.fileDescriptor.rawValue) }
         limitPlainWaits()
     }

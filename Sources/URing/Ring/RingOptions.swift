@@ -95,6 +95,9 @@ public struct RingOptions: Sendable, Hashable {
     /// Whether a forked child inherits the ring's memory, which it must not use.
     public var isKeptOnFork: Bool
     /// Whether ``Ring/prepare(_:tag:)`` submits when the queue is full; else it throws `EAGAIN`.
+    ///
+    /// With a polling thread that other rings share, a chain, or an operation with a limit of time, has to begin where the thread does, so it
+    /// throws also when something is queued before it that was not submitted.
     public var submitsWhenFull: Bool
 
     /// Describes a ring with these flags and no others.

@@ -91,7 +91,11 @@ extension RingCore {
 }
 
 extension Ring where Tag: BitwiseCopyable {
-    /// Prepares operations that the kernel carries out one after the other, each only if the one before it succeeded.
+    /// Prepares operations that the kernel carries out one after the other, each only if the one before it succeeded, as far as the kernel
+    /// looks at that.
+    ///
+    /// - Important: Of an ``Fsync``, a ``RenameAt`` and most others that work on names and attributes of files it does not: what is behind one of
+    ///   them starts although it has failed. <doc:LinkedRequests> lists them.
     ///
     /// Each has a completion of its own, and they come in order. When one fails, or transfers less than was asked for, those after it do
     /// not start: they end with `ECANCELED`, and ``Completed/cancelledByLink`` tells that from being cancelled otherwise. Sends and

@@ -125,6 +125,7 @@ extension RingCore {
         unsafe prepared.entry.pointee.flags |= flag
         prepared.apply(options, ringIdentity: table.identity)
         unsafe companion.pointee.leastResult = prepared.leastResult
+        unsafe companion.pointee.ownFailures = prepared.ownFailures
         submissions.advance()
         if let timeout {
             unsafe companion.pointee.awaitsTimeout = true
@@ -185,9 +186,10 @@ extension RingCore {
         let limit = isShared ? min(submissions.entryCount, SharedPollingThreads.entriesPerTurn) : submissions.entryCount
         guard used + count <= limit else { throw .tooLong(limit: Int(limit)) }
         // A shared polling thread takes so many entries from a ring at a time: a chain has to begin where the thread does.
-        if submissions.room < count || (isShared && used == 0) {
+        let isFull = submissions.room < count
+        if isFull || (isShared && used == 0) {
             do throws(Errno) {
-                try submitQueued(before: start)
+                try submitQueued(before: start, isFull: isFull)
             } catch {
                 throw .failed(error)
             }
@@ -227,12 +229,14 @@ extension RingCore {
     }
 
     /// Submits what is queued before a chain, all of it, and none of the chain.
-    private mutating func submitQueued(before start: UInt32) throws(Errno) {
+    ///
+    /// What a polling thread has been shown and only has to take is submitted already.
+    private mutating func submitQueued(before start: UInt32, isFull: Bool) throws(Errno) {
         let end = submissions.tail
         submissions.tail = start
         defer { submissions.tail = end }
         guard submissions.pendingCount > 0 else { return }
-        guard submitsWhenFull else { throw .resourceTemporarilyUnavailable }
+        guard submitsWhenFull || (!isFull && submissions.unpublishedCount == 0) else { throw .resourceTemporarilyUnavailable }
         guard isPolledByKernel else { return try submitAll() }
         try letPollingThreadTake { $0.pendingCount == 0 }
     }
@@ -269,6 +273,22 @@ extension PreparedEntry {
             return entry.op_flags & CURING_TIMEOUT_ETIME_SUCCESS == 0 ? 0 : -Errno.timeout.rawValue
         default:
             return 0
+        }
+    }
+}
+
+extension PreparedEntry {
+    /// Which failures of an operation end a soft chain: of some the kernel (6.18) takes no notice, and starts the next member.
+    fileprivate var ownFailures: Companion.OwnFailures {
+        // SAFETY: the entry is behind the published tail.
+        switch Opcode(rawValue: unsafe entry.pointee.opcode) {
+        case .fsync, .syncFileRange, .fallocate, .ftruncate, .statx, .madvise, .renameAt, .unlinkAt, .mkdirAt, .symlinkAt, .linkAt,
+            .setxattr, .fsetxattr, .getxattr, .fgetxattr:
+            .goOn
+        case .futexWait, .futexWaitv:
+            .goOnWhenCancelled
+        default:
+            .endChain
         }
     }
 }

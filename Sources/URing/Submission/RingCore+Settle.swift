@@ -89,7 +89,7 @@ extension RingCore {
             return nil
         }
         if !entry.flags.contains(.notification) {
-            if unsafe entry.result < companion.pointee.leastResult { cutOff(unsafe companion.pointee.successor) }
+            if unsafe companion.pointee.endsChain(entry) { cutOff(unsafe companion.pointee.successor) }
             if unsafe entry.errno == .canceled && companion.pointee.isCutOff { entry = entry.noting(.cancelledByLink) }
         }
         if entry.flags.contains(.more) {
@@ -109,10 +109,10 @@ extension RingCore {
             table.noteStale()
             return nil
         }
-        // Its time was up: the operation was cancelled, or it was running and is only asked to stop. Otherwise the operation was done
-        // before (ECANCELED), or is just being completed (ENOENT).
+        // Its time was up: the operation was cancelled, which the kernel says with 1 of a wait for a futex or a child, or it was running and is
+        // only asked to stop. Otherwise the operation was done before (ECANCELED), or is just being completed (ENOENT).
         let errno = completion.entry.withoutNotes.errno
-        let timedOut = errno == .timeout || errno == .alreadyInProcess
+        let timedOut = errno == nil || errno == .timeout || errno == .alreadyInProcess
         guard let entry = companions.endTimeout(of: userData, timedOut: timedOut) else { return nil }
         return SettledCompletion(slot: slot, entry: timedOut ? entry.noting(.timedOut) : entry)
     }

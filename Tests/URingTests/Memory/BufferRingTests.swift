@@ -201,6 +201,24 @@ import Testing
         #expect(ring.inFlightCount == 1)
     }
 
+    /// On another thread the kernel does not forget the group, and does before the ring's own thread registers the next.
+    @Test(arguments: [false, true]) func aPoolDroppedOnAnotherThreadGivesItsGroupBack(isKernelMapped: Bool) throws {
+        var ring = try Ring<Int>(entries: 8)
+        let pool = Handed(Optional(try ring.makeBufferRing(count: 2, byteCount: 64, group: 7, isKernelMapped: isKernelMapped)))
+        let queue = Handed(Optional(try ring.makeSendQueue(of: Buffer.self, count: 2, group: 8)))
+        onAnotherThread {
+            pool.value = nil
+            queue.value = nil
+        }
+        let again = try ring.makeBufferRing(count: 2, byteCount: 64, group: 7)
+        let pipe = try DescriptorPair.pipe()
+        try write(1, to: pipe.second)
+        let lease = try ring.run(ReadProvided(pipe.first, into: again)).result.get()
+        #expect(lease.copyBytes() == [1])
+        let queueAgain = try ring.makeSendQueue(of: Buffer.self, count: 2, group: 8)
+        #expect(queueAgain.capacity == 2)
+    }
+
     @Test func aReceiveInFlightKeepsADroppedPoolRegistered() throws {
         var ring = try Ring<Int>(entries: 8)
         var pool: BufferRing? = try ring.makeBufferRing(count: 2, byteCount: 64, group: 7)

@@ -186,25 +186,28 @@ import Testing
     }
 
     @Test func eachBufferOfAPoolIsFreedByItself() async {
-        // In a process of its own, in which nobody else maps anything meanwhile.
+        // In a process of its own, in which nobody else uses memory meanwhile.
         await #expect(processExitsWith: .success) {
             let part = 16 << 20
             var ring = try Ring<Int>(entries: 8)
             let empty = try ring.makeRegisteredBuffers(count: 1, byteCount: 1)
             drop(empty)
-            let before = try Memory.now().mapped
+            let before = try Memory.now()
             let buffers = try ring.makeRegisteredBuffers(count: 4, byteCount: part - 1, slotCount: 5)
-            #expect(try Memory.now().mapped - before >= 4 * part)
+            #expect(try Memory.now().resident - before.resident >= 4 * part)
+            let mappings = try Memory.mappingCount()
             try buffers.unregister(slot: 1)
-            #expect(try (3 * part..<4 * part).contains(Memory.now().mapped - before))
+            #expect(try (3 * part..<4 * part).contains(Memory.now().resident - before.resident))
             // One with a slice is freed with that.
             let slice = try buffers.expectBuffer(slot: 3)
             try buffers.unregister(slot: 3)
-            #expect(try Memory.now().mapped - before >= 3 * part)
+            #expect(try Memory.now().resident - before.resident >= 3 * part)
             drop(slice)
-            #expect(try (2 * part..<3 * part).contains(Memory.now().mapped - before))
+            #expect(try (2 * part..<3 * part).contains(Memory.now().resident - before.resident))
+            // What is gone from the middle makes no two mappings of one.
+            #expect(try Memory.mappingCount() == mappings)
             drop(buffers)
-            #expect(try Memory.now().mapped - before < part)
+            #expect(try Memory.now().resident - before.resident < part && Memory.now().mapped - before.mapped < part)
         }
     }
 

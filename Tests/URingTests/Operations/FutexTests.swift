@@ -239,6 +239,19 @@ import Testing
         expectSentence("The kernel waits for 1 to 128 words at once.", of: result)
     }
 
+    /// The timeout has cancelled it, which the kernel says with another number than of other operations.
+    @Test(arguments: RingKind.allCases) func aWaitWhoseTimeIsUpSaysSo(kind: RingKind) throws {
+        try withRing(kind) { ring in
+            try ring.prepare(FutexWait(FutexWord(1), while: 1), tag: 1, timeout: .after(.milliseconds(5)))
+            try ring.prepare(FutexWaitVectored(FutexVector([(FutexWord(1), 1)])), tag: 2, timeout: .after(.milliseconds(5)))
+            for _ in 0..<2 {
+                let entry = try ring.nextCompletionWaiting().entry
+                #expect(entry.errno == .canceled && entry.flags == .timedOut)
+            }
+            #expect(ring.inFlightCount == 0)
+        }
+    }
+
     @Test func aWordThatIsNotThereTraps() async {
         let result = await #expect(processExitsWith: .failure, observing: [\.standardErrorContent]) {
             var vector = FutexVector([(FutexWord(), 0)])

@@ -209,6 +209,17 @@ import Testing
                 try ring.prepare(WaitID(.descriptor(direct.hold())), tag: 0)
             })
     }
+
+    /// The timeout has cancelled it, which the kernel says with another number than of other operations.
+    @Test(arguments: RingKind.allCases) func aWaitWhoseTimeIsUpSaysSo(kind: RingKind) throws {
+        let child = try Child()
+        try withRing(kind) { ring in
+            try ring.prepare(WaitID(.process(child.number)), tag: 1, timeout: .after(.milliseconds(5)))
+            let entry = try ring.nextCompletionWaiting().entry
+            #expect(entry.errno == .canceled && entry.flags == .timedOut)
+            #expect(ring.inFlightCount == 0)
+        }
+    }
 }
 
 /// A child process that exits when it is told to, and goes with this value.

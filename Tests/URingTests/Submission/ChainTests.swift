@@ -99,6 +99,35 @@ import Testing
         try expectWhole(&ring, count: 8, queuedBefore: 5)
     }
 
+    /// What the thread was shown, and has yet to take, is nothing that a ring which does not submit by itself would have to submit.
+    @Test(arguments: [RingKind.attached, .attachedTo]) func trap5WhatWasSubmittedIsWaitedFor(kind: RingKind) throws {
+        try withRing(kind, entries: 16) { ring in
+            ring.core.submitsWhenFull = false
+            for _ in 0..<100 {
+                try ring.prepare(Nop(), tag: 0)
+                try ring.submit()
+                try ring.prepare(Nop(), tag: 1, timeout: .after(.seconds(3600)))
+                #expect(throws: Errno.resourceTemporarilyUnavailable) { try ring.prepare(Nop(), tag: 2, timeout: .after(.seconds(3600))) }
+                try ring.submit()
+                try ring.link { chain in try chain.prepare(Nop(), tag: 3) }
+                for _ in 0..<3 { drop(try ring.nextCompletionWaiting()) }
+            }
+        }
+    }
+
+    /// The kernel's own bit does what the option for it does.
+    @Test func trap5APollingThreadThatFlagsAskForIsShared() throws {
+        let owner = try Ring<Int>(entries: 64, options: RingKind.attachedTo.options)
+        var options = RingOptions(RingOptions.Flags(rawValue: CURING_SETUP_SQPOLL))
+        options.sharedWorkers = owner.descriptor
+        var ring = try Ring<Int>(entries: 64, options: options)
+        #expect(throws: ChainError.tooLong(limit: 8)) {
+            try ring.link { chain in for tag in 0..<9 { try chain.prepare(Nop(), tag: tag) } }
+        }
+        try expectWhole(&ring, count: 8, queuedBefore: 5)
+        withExtendedLifetime(owner) {}
+    }
+
     @Test func trap5APollingThreadOfOnesOwnKeepsAChainOfAnyLength() throws {
         try withRing(.polled, entries: 64) { ring in try expectWhole(&ring, count: 41, queuedBefore: 20) }
     }

@@ -144,7 +144,7 @@ import Testing
     @Test(arguments: [false, true]) func eitherCompletionMayComeFirst(isTimeoutFirst: Bool) throws {
         let cases: [(operation: Int32, timeout: Int32, timedOut: Bool)] = [
             (-ECANCELED, -ETIME, true), (-ECANCELED, -ECANCELED, false), (100, -ETIME, true), (100, -ECANCELED, false),
-            (-EINTR, -EALREADY, true), (100, -ENOENT, false),
+            (-EINTR, -EALREADY, true), (100, -ENOENT, false), (-ECANCELED, 1, true),
         ]
         for (operation, timeout, timedOut) in cases {
             var ring = try Ring<Int>(entries: 4)

@@ -18,6 +18,11 @@ struct Memory {
         return Memory(mapped: words[0] * page, resident: words[1] * page)
     }
 
+    /// How many mappings the process has, of which the system allows so many.
+    static func mappingCount() throws -> Int {
+        try contents(of: "/proc/self/maps").count { $0 == UInt8(ascii: "\n") }
+    }
+
     /// Lets a process of a test's own map no more than so many bytes besides what it has.
     static func limitMapped(toFurther byteCount: Int) throws {
         try #require(test_limit_addresses(UInt64(now().mapped + byteCount)) == 0)
