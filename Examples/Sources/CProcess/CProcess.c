@@ -3,6 +3,7 @@
 #include "CProcess.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -11,6 +12,14 @@
 #include <sys/signalfd.h>
 #include <time.h>
 #include <unistd.h>
+
+// Whoever started the program may have closed standard descriptors. The next file to be opened, such as a copy, would have the number of one, and
+// what is meant for people would be written into it. So something else has it, which gives nothing and takes nothing.
+__attribute__((constructor)) static void fill_standard_descriptors(void) {
+    for (int number = STDIN_FILENO; number <= STDERR_FILENO; number += 1) {
+        if (fcntl(number, F_GETFD) < 0 && errno == EBADF) open("/dev/null", number == STDIN_FILENO ? O_WRONLY : O_RDONLY);
+    }
+}
 
 // Changes whether SIGINT and SIGTERM are blocked.
 static int change_mask(int how, sigset_t *signals) {

@@ -51,15 +51,17 @@ struct Copy: ParsableCommand {
         guard status.kind == .regular else { throw Failure("\(source) is not a regular file.") }
 
         var isNew = true
+        // A program that acts for its owner would act for whoever copies it.
+        let permissions = status.permissions.intersection(FilePermissions(rawValue: 0o777))
         let writer = try attempt(destination) { () throws(Errno) in
             let path = FilePath(destination)
             do throws(Errno) {
                 return try Descriptor(
-                    opening: path, .readWrite, options: [.create, .exclusiveCreate], permissions: status.permissions)
+                    opening: path, .readWrite, options: [.create, .exclusiveCreate], permissions: permissions)
             } catch {
                 guard overwrite && error == .fileExists else { throw error }
                 isNew = false
-                return try Descriptor(opening: path, .readWrite, options: .create, permissions: status.permissions)
+                return try Descriptor(opening: path, .readWrite, options: .create, permissions: permissions)
             }
         }
         do {

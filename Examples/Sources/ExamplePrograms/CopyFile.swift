@@ -113,7 +113,7 @@ public final class LinkedCopyProgram: CompletionProgram {
 
     public func start(in context: inout ProgramContext) throws {
         guard byteCount > 0 else { return try end(in: &context) }
-        try context.prepare(Read(source, into: Buffer(byteCapacity: blockByteCount, alignment: 4096), at: .offset(0)))
+        try context.prepare(Read(source, into: Buffer(byteCapacity: roomForNext, alignment: 4096), at: .offset(0)))
     }
 
     public func completed(_ completion: consuming ProgramCompletion, in context: inout ProgramContext) throws {
@@ -133,8 +133,12 @@ public final class LinkedCopyProgram: CompletionProgram {
         try writeAndRead(in: &context)
     }
 
+    /// How many bytes are to be read next: no more than the copy is to have, although the file may have grown.
+    private var roomForNext: Int { Int(min(UInt64(blockByteCount), byteCount - next)) }
+
     private func writeAndRead(in context: inout ProgramContext) throws {
         let (writePosition, readPosition) = (written, next)
+        if next < byteCount, roomForNext < blockByteCount { idle = Buffer(byteCapacity: roomForNext, alignment: 4096) }
         try context.link { chain, tag in
             if let full = filled.take() {
                 try chain.prepare(Write(destination, from: full, at: .offset(writePosition)), tag: tag(0))

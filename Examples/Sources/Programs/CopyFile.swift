@@ -64,6 +64,9 @@ enum CopyMode {
             switch self {
             case .depth(let depth):
                 context.attach(CopyFileProgram(from: reader, to: writer, depth: depth, blockByteCount: blockByteCount))
+            // What the system makes up as it is read has no size.
+            case .linked where status.byteCount == 0:
+                context.attach(CopyFileProgram(from: reader, to: writer, depth: 1, blockByteCount: blockByteCount))
             case .linked:
                 context.attach(LinkedCopyProgram(from: reader, to: writer, byteCount: status.byteCount, blockByteCount: blockByteCount))
             }

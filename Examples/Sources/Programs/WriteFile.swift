@@ -65,10 +65,15 @@ func filling<Value>(_ path: String, _ body: () throws -> Value) throws -> Value 
     } catch {
         // Operations may be in flight: the kernel cancels them when the process ends, and closes the file, which then has no name.
         // A link to it is not it, and what is a device or a pipe has no part of anything.
-        let file = FilePath(URL(fileURLWithPath: path).resolvingSymlinksInPath().path)
+        // A tilde at the start of a URL's path would be somebody's home.
+        let file = FilePath(URL(fileURLWithPath: path.hasPrefix("/") ? path : "./" + path).resolvingSymlinksInPath().path)
         var ring = try Ring<UInt8>(entries: 1)
-        if case .success(let status) = try ring.run(Statx(file)).result, status.kind == .regular { _ = try ring.run(UnlinkAt(file)) }
-        try endIfStopped(error as? ProgramError == .stopped ? Stopped("Stopped before \(path) was complete; it is removed.") : error)
+        var isRemoved = false
+        if case .success(let status) = try ring.run(Statx(file)).result, status.kind == .regular {
+            isRemoved = try ring.run(UnlinkAt(file)).entry.errno == nil
+        }
+        let ending = isRemoved ? "; it is removed." : "."
+        try endIfStopped(error as? ProgramError == .stopped ? Stopped("Stopped before \(path) was complete\(ending)") : error)
         throw error
     }
 }

@@ -119,6 +119,7 @@ struct Compare: ParsableCommand {
         server.end()
         _ = try server.output(whenDoing: "The \(engine.rawValue) server")
         let columns = row.split(separator: "\t").map { Double($0) ?? .nan }
+        guard columns.count > 6 else { throw Failure("The load of the \(engine.rawValue) server gave no figures.") }
         return Turn(rate: columns[1], p50: columns[2], p99: columns[4], timePerRequest: columns[6])
     }
 }

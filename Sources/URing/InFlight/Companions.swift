@@ -38,12 +38,12 @@ extension Companion {
     /// Whether the kernel starts the next member of a soft chain no more after this completion.
     ///
     /// A member that was cut off, or that a worker never began with, ends its chain whatever it is. So does one that the kernel refuses as
-    /// `EBADF` or `EINVAL`; an operation may also find that itself, which cannot be told from it.
+    /// `EBADF`, `ENOTSOCK` or `EINVAL`; an operation may also find that itself, which cannot be told from it.
     func endsChain(_ entry: CompletionEntry) -> Bool {
         if entry.result >= leastResult { return false }
         switch ownFailures {
         case .endChain: return true
-        case .goOn: return [.canceled, .badFileDescriptor, .invalidArgument].contains(entry.errno)
+        case .goOn: return [.canceled, .badFileDescriptor, .notSocket, .invalidArgument].contains(entry.errno)
         case .goOnWhenCancelled: return isCutOff || entry.errno != .canceled
         }
     }

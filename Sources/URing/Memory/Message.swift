@@ -161,6 +161,7 @@ extension Message {
         require(
             !flags.contains(.waitAll) || controlByteCapacity == 0,
             "A receive with room for control data cannot wait for all: the control data of all but the last part would be lost.")
+        requireNoRepetition(flags)
         releaseControl()
         unsafe state.pointee.hasAddress = false
         var room = 0

@@ -11,6 +11,8 @@ public enum TargetOutcome: Sendable, Hashable {
     /// It was found: an update has taken effect, and a cancelled operation ends, as its own completion says.
     case found
     /// It had ended, or had never been submitted: nothing was done, to it or to any other operation.
+    ///
+    /// The kernel does not find what a drain holds up either, nor, with a ``Cancel``, one that is on its way to another try after an event.
     case notFound
     /// It could not be stopped, because it is being carried out at this moment; it completes by itself.
     ///

@@ -194,7 +194,8 @@ public struct EpollControl: SingleShotOperation, ~Copyable {
 
 /// Waits for an epoll set to have events, and takes them.
 ///
-/// The result is how many there are in ``events``, one at least. A level-triggered file is told of again by the next operation for as long
+/// The result is how many there are in ``events``, one at least; `EAGAIN` after more than a hundred events that somebody else was faster to
+/// take, so have one operation wait for a set. A level-triggered file is told of again by the next operation for as long
 /// as it is ready. A file goes from its set with its last descriptor, whoever closes that: this is the one way to wait in a ring
 /// for files that others may close, because a poll of the ring keeps its file open.
 ///

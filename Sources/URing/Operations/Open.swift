@@ -28,6 +28,7 @@ public struct OpenFlags: OptionSet, Sendable, Hashable {
     /// Does not wait while opening, nor in later calls of the process.
     ///
     /// A ring's operations wait for such a file all the same, except splices: ``TransferFlags/noWait`` has them fail with `EAGAIN` instead.
+    /// So do more than a hundred events that somebody else was faster at: prepare the operation again.
     @inlinable public static var nonBlocking: OpenFlags { OpenFlags(rawValue: CURING_O_NONBLOCK) }
     /// Goes past the page cache, straight between the device and aligned memory.
     @inlinable public static var direct: OpenFlags { OpenFlags(rawValue: CURING_O_DIRECT) }

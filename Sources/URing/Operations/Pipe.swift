@@ -18,6 +18,7 @@ public struct PipeFlags: OptionSet, Sendable, Hashable {
     /// Calls of the process that would wait fail with `EAGAIN`.
     ///
     /// A ring's operations wait all the same, except splices: ``TransferFlags/noWait`` has them fail with `EAGAIN` instead.
+    /// So do more than a hundred events that somebody else was faster at: prepare the operation again.
     @inlinable public static var nonBlocking: PipeFlags { PipeFlags(rawValue: CURING_O_NONBLOCK) }
     /// Each write is read by itself, and what of it the reader has no room for is lost (`O_DIRECT`).
     @inlinable public static var packets: PipeFlags { PipeFlags(rawValue: CURING_O_DIRECT) }

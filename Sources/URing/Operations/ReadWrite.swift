@@ -15,7 +15,7 @@ public struct TransferFlags: OptionSet, Sendable, Hashable {
         self.rawValue = rawValue
     }
 
-    /// Asks for high priority; on a polled ring the device is polled.
+    /// Has a polled ring poll the device; `EINVAL` in the result on other rings.
     @inlinable public static var highPriority: TransferFlags { TransferFlags(rawValue: CURING_RWF_HIPRI) }
     /// Writes the data through to the device, as with `O_DSYNC`.
     @inlinable public static var dataSync: TransferFlags { TransferFlags(rawValue: CURING_RWF_DSYNC) }

@@ -60,10 +60,20 @@ public struct ReceiveFlags: OptionSet, Sendable, Hashable {
     @inlinable public static var truncate: ReceiveFlags { ReceiveFlags(rawValue: 0x20) }
     /// Fails with `EAGAIN` rather than wait.
     @inlinable public static var doNotWait: ReceiveFlags { ReceiveFlags(rawValue: 0x40) }
-    /// Waits until the room is full, or the stream ends.
+    /// Waits until the room is full, or the stream ends; of datagrams, one is enough.
+    ///
+    /// It cannot go with ``peek``: the kernel would begin anew at the first byte.
     @inlinable public static var waitAll: ReceiveFlags { ReceiveFlags(rawValue: 0x100) }
     /// Receives errors and timestamps of what was sent.
     @inlinable public static var errorQueue: ReceiveFlags { ReceiveFlags(rawValue: 0x2000) }
+}
+
+/// Sees to it that a receive does not show the same bytes again and again: to wait for more, the kernel begins anew at the first.
+@inlinable @inline(__always)
+func requireNoRepetition(_ flags: ReceiveFlags) {
+    require(
+        !flags.isSuperset(of: [.peek, .waitAll]), "A receive that leaves its bytes in the socket cannot wait for all: it would repeat them."
+    )
 }
 
 /// Sends bytes it owns over a connection.
@@ -202,7 +212,8 @@ public struct SendTo<Memory: ByteSource & ~Copyable>: SingleShotOperation, ~Copy
 /// Receives bytes into memory it owns.
 ///
 /// The result is how many bytes were received, 0 at the end of the stream; the memory's count is then where they end. What of a datagram does
-/// not fit is lost. Whether more bytes wait is ``CompletionFlags/socketNotEmpty`` in the entry's flags (Linux 5.19).
+/// not fit is lost. Whether more bytes wait is ``CompletionFlags/socketNotEmpty`` in the entry's flags (Linux 5.19); for
+/// datagrams the kernel does not say so.
 ///
 /// - Requires: Linux 5.6, `IORING_OP_RECV`; `pollFirst` Linux 5.19.
 /// - Important: The kernel writes to the memory until the completion.
@@ -255,6 +266,7 @@ public struct Receive<Memory: ByteDestination & ~Copyable>: SingleShotOperation,
         let room = unsafe memory.kernelRoom(
             behind: start, "A receive must start within the initialised bytes, or right behind them.",
             "A receive needs room: the memory is empty or full.")
+        requireNoRepetition(flags)
         // With this flag TCP counts bytes that it does not write.
         if flags.contains(.truncate) { unsafe room.initializeMemory(as: UInt8.self, repeating: 0) }
         unsafe entry.setBytes(UnsafeRawBufferPointer(room))

@@ -106,7 +106,8 @@ public struct Timeout: SingleShotOperation, ~Copyable {
     /// - Parameters:
     ///   - time: How long to wait; a negative time is over at once.
     ///   - clock: The clock to go by.
-    ///   - completionCount: After how many completions of other operations to end before that, if any number is enough.
+    ///   - completionCount: After how many completions of other operations to end before that, if any number is enough. The kernel counts one
+    ///     with a limit of time twice, wake-ups too, and no timeouts that expire or tick.
     ///   - keepsChain: Whether a chain of linked operations goes on when the time is up.
     /// - Precondition: The count is positive, and less than 2^32.
     @inlinable @inline(__always)

@@ -10,7 +10,8 @@ extension Ring where Tag: BitwiseCopyable {
     ///
     /// The operation's completion can be had when this returns, except with a polling thread, which posts it in its own time, and does not
     /// find what a worker thread is carrying out. Nothing is submitted by it, and an operation that was prepared and not
-    /// submitted is not found. It gets through when a ``Cancel`` does not, as behind an operation that drains.
+    /// submitted is not found. It gets through when a ``Cancel`` does not, as behind an operation that drains; what the drain
+    /// holds up it does not find.
     ///
     /// - Parameters:
     ///   - target: The operation, which this ring prepared.
@@ -71,12 +72,26 @@ extension RingCore {
         if !isShown || submissions.flags & CURING_SQ_TASKRUN != 0 { flush() }
     }
 
-    fileprivate mutating func cancel(_ userData: UInt64, waitingAtMost timeout: Duration?) throws(Errno) -> TargetOutcome {
+    /// Asks the kernel to cancel, and again as long as it finds nothing and has deferred more.
+    ///
+    /// An operation is in none of its lists on its way from an event that it waited for to the next try. Where the try is in vain, as with a
+    /// datagram for a Unix socket whose queue is full, the kernel makes more than a hundred.
+    private mutating func cancelOnItsWay(_ request: inout curing_sync_cancel_reg, unless wasFound: (Int32) -> Bool) -> Int32 {
         workOffDeferred()
+        var status = cancel(&request)
+        for _ in 0..<256 where !wasFound(status) && submissions.flags & CURING_SQ_TASKRUN != 0 {
+            flush()
+            status = cancel(&request)
+        }
+        return status
+    }
+
+    fileprivate mutating func cancel(_ userData: UInt64, waitingAtMost timeout: Duration?) throws(Errno) -> TargetOutcome {
         var request = curing_sync_cancel_reg()
         request.addr = userData
         request.fd = -1
         guard setupFlags & CURING_SETUP_DEFER_TASKRUN != 0 else {
+            workOffDeferred()
             request.timeout = timeout?.timespec ?? curing_timespec(seconds: -1, nanoseconds: -1)
             return try outcome(of: cancel(&request))
         }
@@ -86,7 +101,11 @@ extension RingCore {
         let end = timeout.map { monotonicTime() + $0 }
         var wasFound = false
         while true {
-            let status = cancel(&request)
+            let status = cancelOnItsWay(
+                &request,
+                unless: { [wasFound] status in
+                    wasFound || status != -Errno.noSuchFileOrDirectory.rawValue
+                })
             if wasFound && status == -Errno.noSuchFileOrDirectory.rawValue { return .found }
             guard status == -Errno.timeout.rawValue else { return try outcome(of: status) }
             wasFound = true
@@ -103,14 +122,13 @@ extension RingCore {
     }
 
     fileprivate mutating func cancelAll(_ match: CancelMatch) throws(Errno) -> Int {
-        workOffDeferred()
         var request = curing_sync_cancel_reg()
         request.fd = match.number
         request.opcode = match.opcode
         request.flags = match.flags | CURING_ASYNC_CANCEL_ALL
         // With all of them the kernel does not wait for any.
         request.timeout = Duration.zero.timespec
-        return try CompletionEntry(result: cancel(&request)).count.get()
+        return try CompletionEntry(result: cancelOnItsWay(&request, unless: { $0 != 0 })).count.get()
     }
 
     fileprivate func cancel(_ request: inout curing_sync_cancel_reg) -> Int32 {

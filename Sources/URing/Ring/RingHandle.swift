@@ -24,7 +24,7 @@ public struct RingHandle: Sendable {
     /// Ends the ring's wait for one completion, or counts as one of those it waits for.
     ///
     /// Nothing arrives by it: the next ``Ring/submit(waitingFor:)`` returns, and there may be no completion. Waking a ring that does not wait
-    /// has its next wait end at once.
+    /// has its next wait end at once, unless completions are looked for before: so look at what it was woken for after these.
     ///
     /// - Throws: `EBADFD` if the ring has ended or is not enabled, `ENOMEM`, and before Linux 6.13 `EINVAL`.
     public func wake() throws(Errno) {

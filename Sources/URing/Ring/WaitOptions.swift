@@ -18,7 +18,7 @@ public struct WaitOptions: Sendable, Hashable {
     public var limit: Limit?
     /// After how long one completion is enough to end the wait, however many are wanted (Linux 6.12).
     ///
-    /// With zero, the wait always wants all. The kernel counts microseconds, and no more than 2^32 of them.
+    /// With zero, the wait always wants all. The kernel counts microseconds, and no more than 2^32 of them. It does not look at a deadline before.
     public var minimumTime: Duration
     /// The signals that are blocked as long as the thread waits, in place of those that it blocks otherwise.
     ///
@@ -62,19 +62,24 @@ struct Wait {
     }
 
     init(_ options: WaitOptions, registeredIndex: Int? = nil) {
+        var minimum = options.minimumTime.microsecondsInWord
+        // The kernel adds the clock's time to a timeout, and does not look whether that fits.
+        let longest: Int64 = 1 << 62
         switch options.limit {
         case .timeout(let time)?:
-            // The kernel adds the clock's time, and does not look whether that fits.
-            limit = min(time.wholeNanoseconds, 1 << 62)
+            limit = min(time.wholeNanoseconds, longest)
+            // With a longer minimum the kernel would wait for that.
+            if time <= options.minimumTime { minimum = 0 }
             isAbsolute = false
         case .deadline(let time)?:
             limit = time.wholeNanoseconds
             isAbsolute = true
         case nil:
-            limit = nil
+            // With a minimum alone the kernel would end the wait then, although nothing has completed.
+            limit = minimum > 0 ? longest : nil
             isAbsolute = false
         }
-        minimumMicroseconds = options.minimumTime.microsecondsInWord
+        minimumMicroseconds = minimum
         blockedSignals = options.blockedSignals
         self.registeredIndex = registeredIndex
     }

@@ -262,7 +262,10 @@ extension PreparedEntry {
             return entry.flags & CURING_SQE_BUFFER_SELECT == 0 ? asked : .max
         case .splice, .tee:
             return asked
-        case .send, .receive, .sendMessage, .receiveMessage, .sendZeroCopy, .sendMessageZeroCopy:
+        case .receive:
+            // A datagram that was cut ends a chain too, and nothing says that it was.
+            return entry.op_flags & ReceiveFlags.waitAll.rawValue != 0 ? .max : 0
+        case .send, .sendMessage, .receiveMessage, .sendZeroCopy, .sendMessageZeroCopy:
             guard entry.op_flags & SendFlags.waitAll.rawValue != 0 else { return 0 }
             let isMessage = [.sendMessage, .receiveMessage, .sendMessageZeroCopy].contains(Opcode(rawValue: entry.opcode))
             return isMessage || entry.ioprio & CURING_SEND_VECTORIZED != 0 ? .max : asked
@@ -283,7 +286,7 @@ extension PreparedEntry {
         // SAFETY: the entry is behind the published tail.
         switch Opcode(rawValue: unsafe entry.pointee.opcode) {
         case .fsync, .syncFileRange, .fallocate, .ftruncate, .statx, .madvise, .renameAt, .unlinkAt, .mkdirAt, .symlinkAt, .linkAt,
-            .setxattr, .fsetxattr, .getxattr, .fgetxattr:
+            .setxattr, .fsetxattr, .getxattr, .fgetxattr, .shutdown:
             .goOn
         case .futexWait, .futexWaitv:
             .goOnWhenCancelled

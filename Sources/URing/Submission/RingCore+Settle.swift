@@ -109,10 +109,10 @@ extension RingCore {
             table.noteStale()
             return nil
         }
-        // Its time was up: the operation was cancelled, which the kernel says with 1 of a wait for a futex or a child, or it was running and is
-        // only asked to stop. Otherwise the operation was done before (ECANCELED), or is just being completed (ENOENT).
-        let errno = completion.entry.withoutNotes.errno
-        let timedOut = errno == nil || errno == .timeout || errno == .alreadyInProcess
+        // A timeout that was not up is cancelled itself. Of one that was, the kernel says what it did with the operation: cancelled it (ETIME, but
+        // 1 for a wait for a futex or a child), asked it to stop (EALREADY), or did not find it where it looked last (ENOENT), though it may
+        // have interrupted it in a worker.
+        let timedOut = completion.entry.withoutNotes.errno != .canceled
         guard let entry = companions.endTimeout(of: userData, timedOut: timedOut) else { return nil }
         return SettledCompletion(slot: slot, entry: timedOut ? entry.noting(.timedOut) : entry)
     }

@@ -365,6 +365,25 @@ import Testing
         #expect(refused == .badFileDescriptor)
     }
 
+    /// To wait for more, the kernel begins anew at the first byte.
+    @Test func trapsWhereBytesWouldBeRepeated() async {
+        let sentence = "A receive that leaves its bytes in the socket cannot wait for all: it would repeat them."
+        expectSentence(
+            sentence,
+            of: await #expect(processExitsWith: .failure, observing: [\.standardErrorContent]) {
+                var ring = try Ring<Int>(entries: 2)
+                let message = Message(Buffer(byteCapacity: 8))
+                _ = try ring.run(ReceiveMessage(UnownedDescriptor.standardInput, into: message, flags: [.peek, .waitAll]))
+            })
+        expectSentence(
+            sentence,
+            of: await #expect(processExitsWith: .failure, observing: [\.standardErrorContent]) {
+                var ring = try Ring<Int>(entries: 2)
+                let buffer = Buffer(byteCapacity: 8)
+                _ = try ring.run(Receive(UnownedDescriptor.standardInput, into: buffer, flags: [.peek, .waitAll]))
+            })
+    }
+
     @Test func trapsOnMisuse() async {
         expectSentence(
             "A receive needs room: append a buffer to the message.",

@@ -51,6 +51,22 @@ import Testing
         #expect(result == SubmitResult(submitted: 1, timedOut: true))
     }
 
+    @Test(arguments: Form.allCases) func theMinimumTimeAloneEndsNothingWithoutACompletion(form: Form) throws {
+        var waiter = try Waiter(form)
+        try waiter.ring.prepare(Timeout(after: .milliseconds(50)), tag: 1)
+        let result = try waiter.submit(waitingFor: 2, WaitOptions(minimumTime: .milliseconds(5)))
+        #expect(result.submitted == 1 && !result.timedOut)
+        #expect(waiter.ring.readyCount == 1)
+    }
+
+    @Test(arguments: Form.allCases) func aLimitWithinTheMinimumTimeEndsTheWait(form: Form) throws {
+        var waiter = try Waiter(form)
+        let pipe = try DescriptorPair.pipe()
+        try waiter.ring.prepare(Poll(pipe.first, for: .input), tag: 1)
+        let result = try waiter.submit(waitingFor: 1, WaitOptions(until: .timeout(.milliseconds(5)), minimumTime: .seconds(3600)))
+        #expect(result == SubmitResult(submitted: 1, timedOut: true))
+    }
+
     @Test(arguments: Form.allCases) func allWantedEndTheWaitBeforeTheMinimumTime(form: Form) throws {
         var waiter = try Waiter(form)
         for tag in 0..<4 { try waiter.ring.prepare(Nop(), tag: tag) }

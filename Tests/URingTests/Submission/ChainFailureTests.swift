@@ -45,6 +45,8 @@ import Testing
         let none = directory.path.appending("none")
         let other = directory.path.appending("other")
         let pipe = try DescriptorPair.pipe()
+        var maker = try Ring<Int>(entries: 1)
+        let unconnected = try maker.run(Socket(.ipv4, .stream)).result.get()
         let outcomes: [(String, Outcome, Errno)] = [
             ("Fallocate", try outcome(options) { Fallocate(pipe.second, at: 0, byteCount: 1) }, .illegalSeek),
             ("SyncFileRange", try outcome(options) { SyncFileRange(pipe.second, flags: .write) }, .illegalSeek),
@@ -57,6 +59,7 @@ import Testing
             ("SetXattr", try outcome(options) { SetXattr("user.none", of: none, to: Buffer(copying: [1])) }, .noSuchFileOrDirectory),
             ("FSetXattr", try outcome(options) { FSetXattr("user.none", of: file, to: Buffer(copying: [1]), flags: .replace) }, .noData),
             ("GetXattr", try outcome(options) { GetXattr("user.none", of: path, into: Buffer(byteCapacity: 8)) }, .noData),
+            ("Shutdown", try outcome(options) { Shutdown(unconnected, .both) }, .socketNotConnected),
             ("FGetXattr", try outcome(options) { FGetXattr("user.none", of: file, into: Buffer(byteCapacity: 8)) }, .noData),
         ]
         for (name, outcome, errno) in outcomes {
@@ -90,6 +93,17 @@ import Testing
         try ring.prepareSkippingSuccess(Cancel(poll))
         let next = try ring.nextCompletionWaiting().take(poll)
         #expect(next.entry.errno == .canceled && !next.cancelledByLink)
+    }
+
+    @Test func aDatagramThatIsCutEndsTheChainOfAReceiveThatWaitsForAll() throws {
+        var maker = try Ring<Int>(entries: 1)
+        let receiver = try maker.run(Socket(.ipv4, .datagram)).result.get()
+        try maker.run(Bind(receiver, to: .ipv4Loopback(port: 0))).result.get()
+        let sender = try maker.run(Socket(.ipv4, .datagram)).result.get()
+        let sent = try maker.run(SendTo(sender, from: Buffer(copying: [1, 2, 3, 4, 5, 6]), to: receiver.localAddress())).result.get()
+        #expect(sent == 6)
+        let cut = try outcome(PrepareOptions()) { Receive(receiver, into: Buffer(byteCapacity: 4), flags: .waitAll) }
+        #expect(cut == Outcome(errno: nil, goesOn: false, isCutOff: true))
     }
 
     /// What fails by itself without ending the chain ends it all the same when it is cut off.
