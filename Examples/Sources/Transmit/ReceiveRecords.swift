@@ -60,6 +60,9 @@ struct Receiver: ~Copyable {
     /// How many bytes each connection has brought.
     private var positions: [Int] = []
     private var recordCount = 0
+    private var openCount = 0
+    /// The accept, while there is no room for another connection.
+    private var pausedAccept: AcceptMultishot<Descriptor>?
 
     init(listener: borrowing Descriptor, stop: UnownedDescriptor, record: Record, bufferByteCount: Int) throws {
         var ring = try Ring<Tag>(entries: 256)
@@ -80,7 +83,9 @@ struct Receiver: ~Copyable {
                 case .accept: try accept(completion.event(AcceptMultishot<Descriptor>.self))
                 case .receive(let connection): try received(connection, completion.take(Receive<Buffer>.self))
                 // A sender that does not wait for the number does not want it.
-                case .answer: drop(completion)
+                case .answer:
+                    drop(completion)
+                    try connectionIsGone()
                 }
             }
         }
@@ -95,6 +100,10 @@ struct Receiver: ~Copyable {
             try begin(completed.result)
             switch ending {
             case .failed(.connectionAbort), .rearm, .completionQueueFull: try ring.prepare(completed.operation, tag: .accept)
+            // There is room again when one ends.
+            case .failed(.tooManyOpenFiles) where openCount > 0, .failed(.tooManyOpenFilesInSystem) where openCount > 0,
+                .failed(.noBufferSpace) where openCount > 0, .failed(.noMemory) where openCount > 0:
+                pausedAccept = consume completed.operation
             case .failed(let errno): throw Failure("Cannot accept connections: \(errno)")
             // The other reasons are not those of an accept that nobody cancels.
             default: break
@@ -106,12 +115,13 @@ struct Receiver: ~Copyable {
         // The ending says why there is none.
         guard case .success(let socket) = consume accepted else { return }
         positions.append(0)
+        openCount += 1
         try ring.prepare(Receive(socket, into: Buffer(byteCapacity: bufferByteCount)), tag: .receive(positions.count - 1))
     }
 
     private mutating func received(_ connection: Int, _ completed: consuming Completed<Receive<Buffer>>) throws {
         // Nothing is missing of who has sent nothing.
-        if positions[connection] == 0, case .failure(.connectionReset) = completed.result { return }
+        if positions[connection] == 0, case .failure(.connectionReset) = completed.result { return try connectionIsGone() }
         let count = try completed.result.get(whenDoing: "Receiving on connection \(connection) failed")
         if count == 0 { return try end(connection, completed.operation.file) }
         if let position = record.mismatch(in: completed.operation.memory.span, at: positions[connection]) {
@@ -119,6 +129,11 @@ struct Receiver: ~Copyable {
         }
         positions[connection] += count
         try ring.prepare(completed.operation, tag: .receive(connection))
+    }
+
+    private mutating func connectionIsGone() throws {
+        openCount -= 1
+        if let accept = pausedAccept.take() { try ring.prepare(accept, tag: .accept) }
     }
 
     /// Tells the sender how many records came.

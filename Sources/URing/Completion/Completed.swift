@@ -35,11 +35,11 @@ extension Completed where Op: ~Copyable {
     /// Whether the operation did not start, because an earlier one of its chain failed or did only a part.
     ///
     /// The result is then `ECANCELED`, which otherwise means that the operation itself was cancelled. Four cases cannot be told apart,
-    /// because the kernel says the same of both: behind a vectored transfer, or a receive or a message that waits for everything, being cancelled counts
-    /// as by the link, since it is not known how much would have been enough; so it does behind an operation of whose failures the kernel
-    /// takes no notice (<doc:LinkedRequests>), if it was refused or found the same itself, `EBADF` or `EINVAL`; when the kernel makes no sense of a member's entry, those before
-    /// it count as cancelled by themselves, since nothing has failed yet when their completions come; and so do all of such a chain
-    /// if it is a hard one.
+    /// because the kernel says the same of both: behind a vectored transfer, or a receive or a message that waits for everything, being
+    /// cancelled counts as by the link, since it is not known how much would have been enough; so it does behind an operation of whose
+    /// failures the kernel takes no notice (<doc:LinkedRequests>), if that was refused or found the same itself: `EBADF`, `ENOTSOCK` or
+    /// `EINVAL`; when the kernel makes no sense of a member's entry, those before it count as cancelled by themselves, since nothing has failed
+    /// yet when their completions come; and so do all of such a chain if it is a hard one.
     @inlinable
     public var cancelledByLink: Bool { entry.flags.contains(.cancelledByLink) }
 }

@@ -47,9 +47,13 @@ import Testing
         let pipe = try DescriptorPair.pipe()
         var maker = try Ring<Int>(entries: 1)
         let unconnected = try maker.run(Socket(.ipv4, .stream)).result.get()
+        var advice = RawEntry(.madvise)
+        advice.address = 4096
+        advice.length = 4096
         let outcomes: [(String, Outcome, Errno)] = [
             ("Fallocate", try outcome(options) { Fallocate(pipe.second, at: 0, byteCount: 1) }, .illegalSeek),
             ("SyncFileRange", try outcome(options) { SyncFileRange(pipe.second, flags: .write) }, .illegalSeek),
+            ("madvise", try outcome(options) { unsafe RawOperation(advice) }, .noMemory),
             ("Statx", try outcome(options) { Statx(none) }, .noSuchFileOrDirectory),
             ("RenameAt", try outcome(options) { RenameAt(none, to: other) }, .noSuchFileOrDirectory),
             ("UnlinkAt", try outcome(options) { UnlinkAt(none) }, .noSuchFileOrDirectory),
