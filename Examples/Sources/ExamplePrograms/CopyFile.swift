@@ -119,7 +119,7 @@ public final class LinkedCopyProgram: CompletionProgram {
     public func completed(_ completion: consuming ProgramCompletion, in context: inout ProgramContext) throws {
         if completion.is(Read<Buffer>.self) {
             let read = completion.take(Read<Buffer>.self)
-            next += UInt64(try read.result.get(expecting: min(UInt64(blockByteCount), byteCount - next)))
+            next += UInt64(try read.result.get(expecting: UInt64(roomForNext)))
             filled = consume read.operation.memory
         } else {
             let write = completion.take(Write<Buffer>.self)

@@ -72,14 +72,14 @@ extension RingCore {
         if !isShown || submissions.flags & CURING_SQ_TASKRUN != 0 { flush() }
     }
 
-    /// Asks the kernel to cancel, and again as long as it finds nothing and has deferred more.
+    /// Asks the kernel to cancel, and again as long as it says that it found nothing and has deferred more.
     ///
     /// An operation is in none of its lists on its way from an event that it waited for to the next try. Where the try is in vain, as with a
     /// datagram for a Unix socket whose queue is full, the kernel makes more than a hundred.
-    private mutating func cancelOnItsWay(_ request: inout curing_sync_cancel_reg, unless wasFound: (Int32) -> Bool) -> Int32 {
+    private mutating func cancelOnItsWay(_ request: inout curing_sync_cancel_reg, nothing: Int32) -> Int32 {
         workOffDeferred()
         var status = cancel(&request)
-        for _ in 0..<256 where !wasFound(status) && submissions.flags & CURING_SQ_TASKRUN != 0 {
+        for _ in 0..<256 where status == nothing && submissions.flags & CURING_SQ_TASKRUN != 0 {
             flush()
             status = cancel(&request)
         }
@@ -99,14 +99,11 @@ extension RingCore {
         // is given, or for ever. So it is asked not to wait, and the waiting is done where the end is worked off.
         request.timeout = Duration.zero.timespec
         let end = timeout.map { monotonicTime() + $0 }
+        let notFound = -Errno.noSuchFileOrDirectory.rawValue
         var wasFound = false
         while true {
-            let status = cancelOnItsWay(
-                &request,
-                unless: { [wasFound] status in
-                    wasFound || status != -Errno.noSuchFileOrDirectory.rawValue
-                })
-            if wasFound && status == -Errno.noSuchFileOrDirectory.rawValue { return .found }
+            let status = wasFound ? cancel(&request) : cancelOnItsWay(&request, nothing: notFound)
+            if wasFound && status == notFound { return .found }
             guard status == -Errno.timeout.rawValue else { return try outcome(of: status) }
             wasFound = true
             let slice = min(end.map { $0 - monotonicTime() } ?? .milliseconds(10), .milliseconds(10))
@@ -128,7 +125,7 @@ extension RingCore {
         request.flags = match.flags | CURING_ASYNC_CANCEL_ALL
         // With all of them the kernel does not wait for any.
         request.timeout = Duration.zero.timespec
-        return try CompletionEntry(result: cancelOnItsWay(&request, unless: { $0 != 0 })).count.get()
+        return try CompletionEntry(result: cancelOnItsWay(&request, nothing: 0)).count.get()
     }
 
     fileprivate func cancel(_ request: inout curing_sync_cancel_reg) -> Int32 {
