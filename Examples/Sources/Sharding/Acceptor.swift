@@ -155,8 +155,6 @@ public struct Acceptor<Report: Sendable>: ~Copyable {
 
     /// Asks the threads to end, and waits for their messages that they have.
     private mutating func stopShards() throws -> [Report] {
-        // Whoever asks again does not want to wait for what is still on its way.
-        allowEnd()
         for shard in shards {
             let handle = try shard.handle
             try attempt("Cannot reach a thread") { () throws(Errno) in try handle.send(0, label: ShardMessage.stop) }
