@@ -104,7 +104,10 @@ static void received(tunnel *tunnel, unsigned side, struct io_uring_cqe *complet
     if (!(completion->flags & IORING_CQE_F_BUFFER)) return;
     unsigned short buffer = (unsigned short)(completion->flags >> IORING_CQE_BUFFER_SHIFT);
     tunnel->available -= 1;
-    if (count == 0) {
+    // The peer has been given packets that are larger, and of these only a part is here.
+    bool is_cut = count == (int)tunnel->buffer_bytes;
+    tunnel->report.failed += is_cut;
+    if (count == 0 || is_cut) {
         give_back(tunnel, buffer);
         return;
     }
@@ -157,9 +160,9 @@ static bool take_ready(tunnel *tunnel) {
     return is_running;
 }
 
-tunnel_report tunnel_run_liburing(int device, int socket, int stop, unsigned entries, unsigned buffer_count, unsigned buffer_bytes) {
+tunnel_report tunnel_run_liburing(int device, int socket, int stop, unsigned entries, unsigned buffer_count, unsigned packet_bytes) {
     tunnel tunnel = {
-        .buffer_count = buffer_count, .buffer_bytes = buffer_bytes, .files = { device, socket }, .is_waiting = { true, true },
+        .buffer_count = buffer_count, .buffer_bytes = packet_bytes + 1, .files = { device, socket }, .is_waiting = { true, true },
     };
     bool is_running = begin(&tunnel, entries, stop);
     while (is_running && tunnel.report.error == 0) {

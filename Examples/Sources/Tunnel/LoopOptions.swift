@@ -11,6 +11,8 @@ struct LoopOptions {
     var bufferCount: Int
     /// How large a packet may be.
     var packetByteCount: Int
+    /// The room for a packet: a byte more than it may have, by which one is known that is too large and was cut off.
+    var roomByteCount: Int { packetByteCount + 1 }
     /// How many reads are in flight at the device and at the socket, for the loop with slots.
     var deviceSlotCount: Int
     var socketSlotCount: Int

@@ -21,6 +21,7 @@ struct MultishotLoop: ~Copyable {
     private var ring: Ring<Tag>
     private let buffers: BufferRing
     private let sides: Sides
+    private let packetByteCount: Int
     private let isZeroCopy: Bool
     /// The directions whose packets are to be received when there are buffers.
     private var waiting: InlineArray<2, Bool> = [true, true]
@@ -35,9 +36,10 @@ struct MultishotLoop: ~Copyable {
     ) throws {
         var ring: Ring<Tag> = try options.makeRing()
         let sides = try Sides(device: device, socket: socket, in: &ring)
-        let buffers = try ring.makeBufferRing(count: options.bufferCount, byteCount: options.packetByteCount)
+        let buffers = try ring.makeBufferRing(count: options.bufferCount, byteCount: options.roomByteCount)
         try ring.prepare(Read(stop, into: Buffer(byteCapacity: 128)), tag: .stop)
         self.sides = sides
+        packetByteCount = options.packetByteCount
         self.isZeroCopy = isZeroCopy
         self.buffers = buffers
         self.ring = ring
@@ -118,6 +120,11 @@ struct MultishotLoop: ~Copyable {
         switch consume result {
         case .success(let lease):
             if lease.isEmpty { return }
+            // Only a part of it is here.
+            if lease.count > packetByteCount {
+                statistics.failed += 1
+                return
+            }
             if ring.availableEntries == 0 {
                 // Preparing submits the full queue, and the writes in it complete before the loop waits.
                 statistics.calls += 1

@@ -19,8 +19,7 @@ struct SlotLoop: ~Copyable {
 
     private var ring: Ring<Tag>
     private let sides: Sides
-    private let slotCount: InlineArray<2, Int>
-    private let packetByteCount: Int
+    private let options: LoopOptions
     /// Slots that have no buffer to read into, by direction.
     private var idleCount: InlineArray<2, Int> = [0, 0]
     private var spare: BufferVector
@@ -33,16 +32,15 @@ struct SlotLoop: ~Copyable {
         let sides = try Sides(device: device, socket: socket, in: &ring)
         try ring.prepare(Read(stop, into: Buffer(byteCapacity: 128)), tag: .stop)
         self.sides = sides
-        slotCount = [options.deviceSlotCount, options.socketSlotCount]
-        packetByteCount = options.packetByteCount
-        spare = BufferVector(count: options.sparePacketCount, byteCapacity: options.packetByteCount)
+        self.options = options
+        spare = BufferVector(count: options.sparePacketCount, byteCapacity: options.roomByteCount)
         self.ring = ring
     }
 
     /// Passes packets on until the stop descriptor can be read.
     consuming func run() throws -> Statistics {
-        for _ in 0..<slotCount[0] { try receive(.outward, into: Buffer(byteCapacity: packetByteCount)) }
-        for _ in 0..<slotCount[1] { try receive(.inward, into: Buffer(byteCapacity: packetByteCount)) }
+        for _ in 0..<options.deviceSlotCount { try receive(.outward, into: Buffer(byteCapacity: options.roomByteCount)) }
+        for _ in 0..<options.socketSlotCount { try receive(.inward, into: Buffer(byteCapacity: options.roomByteCount)) }
         loop: while true {
             // Writes complete while they are submitted; see the multishot loop. Their buffers are news to a slot that is idle.
             try ring.submit(waitingFor: idleCount[0] + idleCount[1] > 0 ? 1 : preparedCount + 1)
@@ -83,6 +81,9 @@ struct SlotLoop: ~Copyable {
         switch result {
         // An empty datagram is a greeting.
         case .success(0):
+            try receive(direction, into: buffer)
+        case .success(let count) where count > options.packetByteCount:
+            statistics.failed += 1
             try receive(direction, into: buffer)
         case .failure(let errno) where direction == .inward && errno.isOfTheNetwork:
             statistics.networkErrors += 1

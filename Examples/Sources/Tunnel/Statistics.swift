@@ -19,7 +19,7 @@ struct Statistics: CustomStringConvertible {
     /// Packets and their bytes, by direction.
     private(set) var packets: InlineArray<2, Int> = [0, 0]
     private(set) var bytes: InlineArray<2, Int> = [0, 0]
-    /// Packets that could not be passed on.
+    /// Packets that could not be passed on, or are larger than packets may be.
     var failed = 0
     /// Errors that the network reported to the socket, such as that nobody listens at the peer.
     var networkErrors = 0

@@ -227,6 +227,23 @@ import URing
         #expect(report.contains("From the peer: 1 packets, 28 bytes.\n"))
     }
 
+    @Test(arguments: ["multishot", "slots", "liburing"]) func whatIsLargerThanAPacketMayBeIsNotPassedOn(engine: String) throws {
+        try Self.requireRoot()
+        let called = try Program("tunnel", ["run", "--isolate", "--mtu", "100", "--engine", engine])
+        let address = SocketAddress.ipv4Loopback(port: try #require(UInt16(try portNumber(in: called.firstLine()))))
+        let socket = try UDPSocket()
+        let request = echoRequest
+        // What follows the packet itself is left out of the answer.
+        for count in [0, 101, 100] { try socket.send(Array((request + Array(repeating: 0, count: 73)).prefix(count)), to: address) }
+        while try socket.receive().bytes.count != request.count {}
+        called.terminate()
+        let outcome = try called.outcome()
+        #expect(outcome.status == 0 && outcome.errors == "")
+        let report = String(decoding: outcome.output, as: UTF8.self)
+        #expect(report.contains("Not passed on: 1 packets."))
+        #expect(report.contains("From the peer: 1 packets, 100 bytes.\n"))
+    }
+
     // Each message comes from a router, of a packet that the end has sent: nobody speaks UDP there, the network is unknown, the host is
     // unknown, it is isolated, the host is forbidden.
     @Test(arguments: ["multishot", "slots", "epoll", "liburing"]) func whatTheNetworkReportsDoesNotEndIt(engine: String) throws {

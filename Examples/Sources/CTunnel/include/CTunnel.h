@@ -62,7 +62,7 @@ tunnel_report tunnel_run_epoll(int device, int socket, int stop);
 ///   - stop: The descriptor that becomes readable when the loop is to end.
 ///   - entries: How many operations the ring takes at once.
 ///   - buffer_count: How many packets there is room for: a power of two.
-///   - buffer_bytes: How large a packet may be.
-tunnel_report tunnel_run_liburing(int device, int socket, int stop, unsigned entries, unsigned buffer_count, unsigned buffer_bytes);
+///   - packet_bytes: How large a packet may be.
+tunnel_report tunnel_run_liburing(int device, int socket, int stop, unsigned entries, unsigned buffer_count, unsigned packet_bytes);
 
 #endif
