@@ -34,21 +34,7 @@ public struct Buffer: ~Copyable, @unchecked Sendable, ByteSource, ByteDestinatio
     public init(copying bytes: some Collection<UInt8>, byteCapacity: Int? = nil) {
         let count = bytes.count
         self.init(byteCapacity: max(byteCapacity ?? count, count))
-        // SAFETY: a collection may have more or fewer bytes than it says; as many are copied as it has and there is room for.
-        let room = unsafe UnsafeMutableBufferPointer(
-            start: base.bindMemory(to: UInt8.self, capacity: self.byteCapacity), count: self.byteCapacity)
-        let copied: Int? = bytes.withContiguousStorageIfAvailable { source in
-            unsafe room.update(fromContentsOf: source.prefix(room.count))
-        }
-        if let copied {
-            initializedCount = copied
-        } else {
-            for byte in bytes {
-                if initializedCount == room.count { break }
-                unsafe room[initializedCount] = byte
-                initializedCount += 1
-            }
-        }
+        _ = fill(with: bytes)
     }
 
     /// Allocates memory and copies a span's bytes into it.

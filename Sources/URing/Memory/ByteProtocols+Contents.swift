@@ -77,6 +77,48 @@ extension ByteDestination where Self: ~Copyable {
         unsafe didInitialize(byteCount: start + bytes.byteCount)
     }
 
+    /// Copies bytes behind the initialised ones.
+    ///
+    /// - Precondition: They fit.
+    @inlinable
+    public mutating func append(_ bytes: Span<UInt8>) {
+        // SAFETY: bytes have no padding.
+        append(unsafe bytes.bytes)
+    }
+
+    /// Copies a collection's bytes behind the initialised ones.
+    ///
+    /// - Precondition: They fit.
+    @inlinable
+    public mutating func append(copying bytes: some Collection<UInt8>) {
+        require(fill(with: bytes), "The bytes do not fit into the rest of the buffer.")
+    }
+
+    /// Copies as many of a collection's bytes behind the initialised ones as there is room for; whether those are all.
+    @inlinable
+    mutating func fill(with bytes: some Collection<UInt8>) -> Bool {
+        let (start, room) = unsafe (initializedByteCount, kernelRoom)
+        require(isOffset(start, within: room.count), "A value has no more initialised bytes than it has room for.")
+        let free = unsafe UnsafeMutableRawBufferPointer(rebasing: room[start...])
+        var (count, areAll) = (0, true)
+        // SAFETY: a collection may have more or fewer bytes than it says; as many are copied as it has and there is room for.
+        let copied: Void? = bytes.withContiguousStorageIfAvailable { source in
+            let part = unsafe source.prefix(free.count)
+            unsafe free.copyBytes(from: part)
+            (count, areAll) = unsafe (part.count, part.count == source.count)
+        }
+        if copied == nil {
+            for byte in bytes {
+                areAll = count < free.count
+                if !areAll { break }
+                unsafe free[count] = byte
+                count += 1
+            }
+        }
+        unsafe didInitialize(byteCount: start + count)
+        return areAll
+    }
+
     /// Appends copies of one byte.
     ///
     /// - Precondition: They fit.

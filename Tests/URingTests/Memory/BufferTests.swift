@@ -68,6 +68,17 @@ import Testing
         #expect(buffer.count == 4)
     }
 
+    @Test func appendsSpansAndCollections() {
+        var buffer = Buffer(copying: [1] as [UInt8], byteCapacity: 8)
+        buffer.append(([2, 3] as [UInt8]).span)
+        buffer.append(copying: [4, 5] as [UInt8])
+        buffer.append(copying: [])
+        buffer.append(copying: "ab".utf8.reversed())
+        #expect(buffer.copyBytes() == [1, 2, 3, 4, 5, 98, 97])
+        buffer.append(copying: Liar(count: 100, endIndex: 1))
+        #expect(buffer.copyBytes() == [1, 2, 3, 4, 5, 98, 97, 0])
+    }
+
     @Test func letsItsBytesBeChangedInPlace() {
         var buffer = Buffer(copying: [1, 2, 3] as [UInt8])
         var bytes = buffer.mutableBytes
@@ -102,6 +113,18 @@ import Testing
             of: await #expect(processExitsWith: .failure, observing: [\.standardErrorContent]) {
                 var buffer = Buffer(byteCapacity: 4)
                 buffer.append(Buffer(copying: [1, 2, 3, 4, 5] as [UInt8]).bytes)
+            })
+        expectSentence(
+            "The bytes do not fit into the rest of the buffer.",
+            of: await #expect(processExitsWith: .failure, observing: [\.standardErrorContent]) {
+                var buffer = Buffer(copying: [1] as [UInt8], byteCapacity: 4)
+                buffer.append(copying: [2, 3, 4, 5] as [UInt8])
+            })
+        expectSentence(
+            "The bytes do not fit into the rest of the buffer.",
+            of: await #expect(processExitsWith: .failure, observing: [\.standardErrorContent]) {
+                var buffer = Buffer(copying: [1] as [UInt8], byteCapacity: 4)
+                buffer.append(copying: Liar(count: 1, endIndex: 4))
             })
         expectSentence(
             "A buffer can be truncated only to fewer bytes than it has.",
