@@ -72,6 +72,30 @@ extension FileHold: FileResource {
 }
 
 extension FileHold {
+    /// Lets go of the file, which may be closed from now on, and remembers it for ``takeAgain()``.
+    ///
+    /// The number means nothing meanwhile.
+    @usableFromInline
+    mutating func letGo() {
+        guard let block = unsafe block, unsafe !block.pointee.isMemory else { return }
+        unsafe self = FileHold(block: DescriptorBlock.memory(of: block), number: number, entryFlags: entryFlags)
+    }
+
+    /// Takes a share again in the file that was let go of; in none, if that has been closed.
+    ///
+    /// A hold that has not let go is left as it is.
+    @usableFromInline
+    mutating func takeAgain() {
+        guard let memory = unsafe block, unsafe memory.pointee.isMemory else { return }
+        if let block = unsafe memory.pointee.other {
+            unsafe self = FileHold(block: block, number: block.pointee.number, entryFlags: entryFlags)
+        } else {
+            self = FileHold(unowned: -1)
+        }
+    }
+}
+
+extension FileHold {
     /// The number, for what takes numbers of the process only: a slot's would be some other file's.
     @inlinable
     var processNumber: Int32 {
@@ -93,7 +117,7 @@ extension FileHold {
 }
 
 /// The counted state of an owned descriptor: closed when its owner and all operations have let go.
-@usableFromInline
+@safe @usableFromInline
 struct DescriptorBlock {
     /// The number, or -1 once somebody else has closed it.
     @usableFromInline var number: Int32
@@ -103,12 +127,28 @@ struct DescriptorBlock {
     let table: FileTableState?
     /// The ring that has the table; no ring has zero.
     @usableFromInline let ringIdentity: UInt32
+    /// Whether this is the memory of another block: what those who have let go of a file have a share in, instead of in the file.
+    let isMemory: Bool
+    /// The memory of this block, if there is one, in which it has a share; of a memory, the block as long as that may be found.
+    var other: UnsafeMutablePointer<DescriptorBlock>?
 
     init(number: Int32, table: FileTableState?) {
         self.number = number
         holdCount = 1
         self.table = table
         ringIdentity = table?.ringIdentity ?? 0
+        isMemory = false
+        unsafe other = nil
+    }
+
+    /// Makes the memory of a block.
+    private init(of block: UnsafeMutablePointer<DescriptorBlock>) {
+        number = -1
+        holdCount = 1
+        table = nil
+        ringIdentity = 0
+        isMemory = true
+        unsafe other = unsafe block
     }
 
     static func make(number: Int32, table: FileTableState? = nil) -> UnsafeMutablePointer<DescriptorBlock> {
@@ -124,10 +164,31 @@ struct DescriptorBlock {
         if unsafe block.pointee.holdCount == 0 { unsafe end(block) }
     }
 
+    /// The memory of a block; each has one at most.
+    static func memory(of block: UnsafeMutablePointer<DescriptorBlock>) -> UnsafeMutablePointer<DescriptorBlock> {
+        if let memory = unsafe block.pointee.other { return unsafe memory }
+        let memory = UnsafeMutablePointer<DescriptorBlock>.allocate(capacity: 1)
+        unsafe memory.initialize(to: DescriptorBlock(of: block))
+        unsafe block.pointee.other = unsafe memory
+        return unsafe memory
+    }
+
+    /// Sees to it that nobody takes a share in the block again who has let go of it.
+    @usableFromInline
+    static func forget(_ block: UnsafeMutablePointer<DescriptorBlock>) {
+        // SAFETY: the block has a share in its memory, and gives it up here.
+        guard let memory = unsafe block.pointee.other else { return }
+        unsafe block.pointee.other = nil
+        unsafe memory.pointee.other = nil
+        unsafe release(memory)
+    }
+
     @usableFromInline @inline(never)
     static func end(_ block: UnsafeMutablePointer<DescriptorBlock>) {
         let number = unsafe block.pointee.number
         let table = unsafe block.pointee.table
+        // Of a memory that ends, the block has gone before.
+        unsafe forget(block)
         unsafe block.deallocate()
         if let table {
             // Nothing is left to be cleared when the kernel has closed the slot.

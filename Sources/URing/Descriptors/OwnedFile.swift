@@ -105,7 +105,11 @@ extension Descriptor: OwnedFile {
     }
 
     @inlinable @inline(__always)
-    @unsafe public borrowing func closingTarget(on ring: RingIdentity) -> ClosingTarget { ClosingTarget(number: number, fileIndex: 0) }
+    @unsafe public borrowing func closingTarget(on ring: RingIdentity) -> ClosingTarget {
+        // Nobody holds it while it is being closed.
+        unsafe DescriptorBlock.forget(block)
+        return ClosingTarget(number: number, fileIndex: 0)
+    }
 
     @inlinable @inline(__always)
     @unsafe public mutating func noteClosed() {
@@ -134,6 +138,7 @@ extension DirectDescriptor: OwnedFile {
 
     @inlinable
     @unsafe public borrowing func closingTarget(on ring: RingIdentity) -> ClosingTarget {
+        unsafe DescriptorBlock.forget(block)
         let hold = hold()
         hold.requireSlot(ofRing: ring.number)
         // Without a slot, the entry would close descriptor 0.

@@ -19,7 +19,7 @@ import SystemPackage
 /// The liburing function is `io_uring_prep_send_zc`; see `io_uring_prep_send_zc(3)`, `send(2)`.
 @frozen
 public struct SendVectoredZeroCopy<Element: ByteSource & ~Copyable>: ZeroCopyOperation, ~Copyable {
-    /// The socket, kept open until the operation is done.
+    /// The socket, kept open until the result was taken or dropped.
     public var file: FileHold
     /// Where the bytes come from.
     public var buffers: MemoryVector<Element>
@@ -76,7 +76,7 @@ public struct SendVectoredZeroCopy<Element: ByteSource & ~Copyable>: ZeroCopyOpe
 
     @inlinable @inline(__always)
     @unsafe public mutating func complete(_ completion: CompletionEntry, kernelData: borrowing NoKernelData) -> Result<Int, Errno> {
-        record.result(of: completion, reportsUsage: reportsUsage)
+        record.result(of: completion, reportsUsage: reportsUsage, on: &file)
     }
 }
 
@@ -93,7 +93,7 @@ public struct SendVectoredZeroCopy<Element: ByteSource & ~Copyable>: ZeroCopyOpe
 /// `sendmsg(2)`.
 @frozen
 public struct SendVectoredToZeroCopy<Element: ByteSource & ~Copyable>: ZeroCopyOperation, ~Copyable {
-    /// The socket, kept open until the operation is done.
+    /// The socket, kept open until the result was taken or dropped.
     public var file: FileHold
     /// Where the bytes come from.
     public var buffers: MemoryVector<Element>
@@ -157,7 +157,7 @@ public struct SendVectoredToZeroCopy<Element: ByteSource & ~Copyable>: ZeroCopyO
 
     @inlinable @inline(__always)
     @unsafe public mutating func complete(_ completion: CompletionEntry, kernelData: borrowing AddressedHeader) -> Result<Int, Errno> {
-        record.result(of: completion, reportsUsage: reportsUsage)
+        record.result(of: completion, reportsUsage: reportsUsage, on: &file)
     }
 }
 
@@ -197,7 +197,7 @@ public struct AddressedHeader: BitwiseCopyable {
 /// The liburing function is `io_uring_prep_sendmsg_zc`; see `io_uring_prep_sendmsg_zc(3)`, `sendmsg(2)`.
 @frozen
 public struct SendMessageZeroCopy: ZeroCopyOperation, ~Copyable {
-    /// The socket, kept open until the operation is done.
+    /// The socket, kept open until the result was taken or dropped.
     public var file: FileHold
     /// The message.
     public var message: Message
@@ -252,6 +252,6 @@ public struct SendMessageZeroCopy: ZeroCopyOperation, ~Copyable {
     @inlinable @inline(__always)
     @unsafe public mutating func complete(_ completion: CompletionEntry, kernelData: borrowing NoKernelData) -> Result<Int, Errno> {
         if !completion.flags.contains(.notification) { message.endSending(completion) }
-        return record.result(of: completion, reportsUsage: reportsUsage)
+        return record.result(of: completion, reportsUsage: reportsUsage, on: &file)
     }
 }

@@ -19,7 +19,7 @@ import SystemPackage
 /// The liburing function is `io_uring_prep_send_zc`, or `io_uring_prep_send_zc_fixed`; see `io_uring_prep_send_zc(3)`, `send(2)`.
 @frozen
 public struct SendZeroCopy<Memory: ByteSource & ~Copyable>: ZeroCopyOperation, ~Copyable {
-    /// The socket, kept open until the operation is done.
+    /// The socket, kept open until the result was taken or dropped.
     public var file: FileHold
     /// Where the bytes come from.
     public var memory: Memory
@@ -74,7 +74,7 @@ public struct SendZeroCopy<Memory: ByteSource & ~Copyable>: ZeroCopyOperation, ~
 
     @inlinable @inline(__always)
     @unsafe public mutating func complete(_ completion: CompletionEntry, kernelData: borrowing NoKernelData) -> Result<Int, Errno> {
-        record.result(of: completion, reportsUsage: reportsUsage)
+        record.result(of: completion, reportsUsage: reportsUsage, on: &file)
     }
 }
 
@@ -90,7 +90,7 @@ public struct SendZeroCopy<Memory: ByteSource & ~Copyable>: ZeroCopyOperation, ~
 /// `io_uring_prep_send_zc(3)`, `sendto(2)`.
 @frozen
 public struct SendToZeroCopy<Memory: ByteSource & ~Copyable>: ZeroCopyOperation, ~Copyable {
-    /// The socket, kept open until the operation is done.
+    /// The socket, kept open until the result was taken or dropped.
     public var file: FileHold
     /// Where the bytes come from.
     public var memory: Memory
@@ -152,6 +152,6 @@ public struct SendToZeroCopy<Memory: ByteSource & ~Copyable>: ZeroCopyOperation,
 
     @inlinable @inline(__always)
     @unsafe public mutating func complete(_ completion: CompletionEntry, kernelData: borrowing SocketAddress) -> Result<Int, Errno> {
-        record.result(of: completion, reportsUsage: reportsUsage)
+        record.result(of: completion, reportsUsage: reportsUsage, on: &file)
     }
 }

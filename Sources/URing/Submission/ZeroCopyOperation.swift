@@ -7,8 +7,11 @@ import SystemPackage
 ///
 /// The first completion has the result: so many bytes are on their way, or the send failed. The kernel may still read the memory,
 /// so the operation stays where it is. The second one, the notification, gives it back. It comes when nothing refers to the memory any
-/// more, for TCP not before the peer has acknowledged all of it, and neither cancelling nor closing the socket brings it earlier. A send that
+/// more, for TCP not before the peer has acknowledged all of it or the connection is reset; cancelling does not bring it earlier. A send that
 /// fails has both completions too, unless the kernel refused it before it looked at the socket: then there is only the last one.
+///
+/// The operation holds its socket until the result was taken or dropped, so that a connection can be closed whose peer does not read any more.
+/// Prepared again, it goes on with the same socket, or fails with `EBADF` if that was closed, or was to be, or given away meanwhile.
 ///
 /// ``Completion/event(_:)`` gives the result as ``Event/more(_:)`` and the operation as ``Event/finished(_:)``, with its ``usage`` and the
 /// result once more. ``MergedNotification`` makes one completion of the two, and a ``NotificationGroup`` one of the notifications of many.
@@ -61,9 +64,12 @@ public struct ZeroCopyRecord: BitwiseCopyable, Sendable {
     /// - Parameters:
     ///   - completion: What the kernel said.
     ///   - reportsUsage: Whether the kernel was asked to say what became of the memory.
+    ///   - file: The operation's hold of its socket. It lets go with the result, because the notification may not come before the socket is
+    ///     closed, and takes hold again with the notification.
     /// - Returns: How many bytes were sent, or the error.
     @inlinable @inline(__always)
-    public mutating func result(of completion: CompletionEntry, reportsUsage: Bool) -> Result<Int, Errno> {
+    public mutating func result(of completion: CompletionEntry, reportsUsage: Bool, on file: inout FileHold) -> Result<Int, Errno> {
+        if completion.flags.contains(.more) { file.letGo() } else { file.takeAgain() }
         if completion.flags.contains(.notification) {
             if reportsUsage {
                 let isCopied = UInt32(bitPattern: completion.result) & CURING_NOTIF_USAGE_ZC_COPIED != 0

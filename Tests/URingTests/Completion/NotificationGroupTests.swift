@@ -398,7 +398,7 @@ import Testing
         drop(group)
         // What was kept is released; what the receiver keeps is not.
         #expect(ledger.aliveCount == 2)
-        expectHeld(connection.sender)
+        expectHeld(connection.sender, false)
     }
 
     @Test func resultsMayBeHeldWhileTheGroupGoes() throws {

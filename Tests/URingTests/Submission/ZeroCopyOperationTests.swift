@@ -11,24 +11,28 @@ import Testing
 
     @Test func theNotificationRepeatsTheResult() {
         var record = ZeroCopyRecord()
-        #expect(record.result(of: CompletionEntry(result: 700, flags: .more), reportsUsage: true) == .success(700))
+        var file = FileHold(unowned: -1)
+        #expect(record.result(of: CompletionEntry(result: 700, flags: .more), reportsUsage: true, on: &file) == .success(700))
         #expect(record.usage == nil)
-        #expect(record.result(of: CompletionEntry(result: 0, flags: .notification), reportsUsage: true) == .success(700))
+        #expect(record.result(of: CompletionEntry(result: 0, flags: .notification), reportsUsage: true, on: &file) == .success(700))
         #expect(record.usage == .zeroCopied)
     }
 
     @Test func theNotificationOfAFailureRepeatsTheFailure() {
         var record = ZeroCopyRecord()
-        #expect(record.result(of: CompletionEntry(result: -EPIPE, flags: .more), reportsUsage: true) == .failure(.brokenPipe))
+        var file = FileHold(unowned: -1)
+        #expect(record.result(of: CompletionEntry(result: -EPIPE, flags: .more), reportsUsage: true, on: &file) == .failure(.brokenPipe))
         // The usage makes the notification's own result negative, which is no error.
-        #expect(record.result(of: CompletionEntry(result: .min, flags: .notification), reportsUsage: true) == .failure(.brokenPipe))
+        #expect(
+            record.result(of: CompletionEntry(result: .min, flags: .notification), reportsUsage: true, on: &file) == .failure(.brokenPipe))
         #expect(record.usage == .copied)
     }
 
     @Test func aUsageThatWasNotAskedForIsUnknown() {
         var record = ZeroCopyRecord()
-        _ = record.result(of: CompletionEntry(result: 1, flags: .more), reportsUsage: false)
-        #expect(record.result(of: CompletionEntry(result: 0, flags: .notification), reportsUsage: false) == .success(1))
+        var file = FileHold(unowned: -1)
+        _ = record.result(of: CompletionEntry(result: 1, flags: .more), reportsUsage: false, on: &file)
+        #expect(record.result(of: CompletionEntry(result: 0, flags: .notification), reportsUsage: false, on: &file) == .success(1))
         #expect(record.usage == nil)
     }
 

@@ -34,6 +34,9 @@ struct StalledConnection: ~Copyable {
         return bytes
     }
 
+    /// Lets go of the sender; the receiver stays.
+    consuming func dropSender() -> Descriptor { receiver }
+
     /// Closes the receiver with all that it has not read; the sender stays.
     consuming func closeReceiver() -> Descriptor { sender }
 }
