@@ -116,7 +116,7 @@ extension RingCore {
 
     /// The time when a wait begins, in nanoseconds, if it matters for telling what ended it.
     private mutating func startOf(_ wait: Wait) -> Int64 {
-        wait.isTimed ? clock.nanoseconds : 0
+        wait.isMeasured ? clock.nanoseconds : 0
     }
 
     /// Tells what ended a wait: the kernel does not say once something was submitted.

@@ -90,6 +90,9 @@ struct Wait {
     /// Whether what ended it can be told by the clock.
     var isTimed: Bool { limit != nil || minimumMicroseconds > 0 }
 
+    /// Whether what ends it depends on when it began.
+    var isMeasured: Bool { limit != nil && !isAbsolute || minimumMicroseconds > 0 }
+
     /// The limit as the kernel takes it, or nothing.
     var time: curing_timespec { curing_timespec(UInt64(limit ?? 0)) }
 }

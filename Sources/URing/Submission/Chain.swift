@@ -97,7 +97,7 @@ extension Ring where Tag: BitwiseCopyable {
     /// - Important: Of an ``Fsync``, a ``RenameAt`` and most others that work on names and attributes of files it does not: what is behind one of
     ///   them starts although it has failed. <doc:LinkedRequests> lists them.
     ///
-    /// Each has a completion of its own, and they come in order. When one fails, or transfers less than was asked for, those after it do
+    /// Each has a completion of its own, and they come in order, though that of a member with a time limit may come later. When one fails, or transfers less than was asked for, those after it do
     /// not start: they end with `ECANCELED`, and ``Completed/cancelledByLink`` tells that from being cancelled otherwise. Sends and
     /// receives count as complete with less, unless they wait for everything (`MSG_WAITALL`).
     ///

@@ -90,14 +90,14 @@ extension RingCore {
         }
         if !entry.flags.contains(.notification) {
             if unsafe companion.pointee.endsChain(entry) { cutOff(unsafe companion.pointee.successor) }
-            if unsafe entry.errno == .canceled && companion.pointee.isCutOff { entry = entry.noting(.cancelledByLink) }
+            if unsafe entry.errno == .canceled && companion.pointee.isCutOff { entry = entry.notingLink }
         }
         if entry.flags.contains(.more) {
             beginEvent(of: slot)
         } else if companions.keep(entry, of: userData) {
             return nil
         }
-        if unsafe companion.pointee.timedOut { entry = entry.noting(.timedOut) }
+        if unsafe companion.pointee.timedOut { entry = entry.notingTimeout }
         return SettledCompletion(slot: slot, entry: entry)
     }
 
@@ -114,7 +114,7 @@ extension RingCore {
         // have interrupted it in a worker.
         let timedOut = completion.entry.withoutNotes.errno != .canceled
         guard let entry = companions.endTimeout(of: userData, timedOut: timedOut) else { return nil }
-        return SettledCompletion(slot: slot, entry: timedOut ? entry.noting(.timedOut) : entry)
+        return SettledCompletion(slot: slot, entry: timedOut ? entry.notingTimeout : entry)
     }
 
     /// The member of a soft chain that this user data names does not start any more, and neither do those after it.
@@ -143,8 +143,13 @@ extension CompletionEntry {
         CompletionEntry(result: result, flags: flags.subtracting([.timedOut, .cancelledByLink]))
     }
 
-    /// The same with something that the ring has found out.
-    fileprivate func noting(_ note: CompletionFlags) -> CompletionEntry {
-        CompletionEntry(result: result, flags: flags.union(note))
+    /// The same of a member that its chain has cut off.
+    fileprivate var notingLink: CompletionEntry {
+        CompletionEntry(result: result, flags: flags.union(.cancelledByLink))
+    }
+
+    /// The same of an operation whose time was up: it had begun, so that no link has kept it from that.
+    fileprivate var notingTimeout: CompletionEntry {
+        CompletionEntry(result: result, flags: flags.subtracting(.cancelledByLink).union(.timedOut))
     }
 }

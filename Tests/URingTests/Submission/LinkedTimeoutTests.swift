@@ -69,6 +69,22 @@ import Testing
         }
     }
 
+    /// Behind a vectored transfer, being cancelled counts as by the link, but not when it is known to have begun.
+    @Test func aMemberWhoseTimeIsUpWasNotKeptFromBeginning() throws {
+        let directory = try TemporaryDirectory()
+        let file = try Descriptor(opening: directory.file("data", containing: pattern(16)))
+        let pipe = try DescriptorPair.pipe()
+        var ring = try Ring<Int>(entries: 8)
+        try ring.link { chain in
+            try chain.prepare(ReadVectored(file, into: BufferVector(count: 2, byteCapacity: 8), at: 0), tag: 0)
+            try chain.prepare(Read(pipe.first, into: Buffer(byteCapacity: 8)), tag: 1, timeout: .after(.milliseconds(5)))
+        }
+        #expect(try ring.nextCompletionWaiting().take(ReadVectored<Buffer>.self).result.get() == 16)
+        let completed = try ring.nextCompletionWaiting().take(Read<Buffer>.self)
+        #expect(completed.entry.errno == .canceled)
+        #expect(completed.timedOut && !completed.cancelledByLink)
+    }
+
     @Test(arguments: TimeoutClock.allCases, [false, true]) func eachClockCounts(clock: TimeoutClock, isAbsolute: Bool) throws {
         var ring = try Ring<Int>(entries: 4)
         let pipe = try DescriptorPair.pipe()
