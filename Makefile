@@ -76,6 +76,7 @@ client: liburing ## Build and run a package that uses URing with a user's settin
 	swift run --package-path Tests/ClientPackage --skip-build MultishotProgram
 	swift run --package-path Tests/ClientPackage --skip-build ThreadsProgram
 	swift run --package-path Tests/ClientPackage --skip-build RawProgram
+	swift run --package-path Tests/ClientPackage --skip-build OwnerProgram
 	swift run --package-path Tests/ClientPackage --skip-build CustomOperation
 
 .PHONY: examples

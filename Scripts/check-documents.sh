@@ -22,6 +22,7 @@ check_program Sources/URing/URing.docc/UsingRegisteredFiles.md FileTableProgram
 check_program Sources/URing/URing.docc/UsingMultishotOperations.md MultishotProgram
 check_program Sources/URing/URing.docc/Threads.md ThreadsProgram
 check_program Sources/URing/URing.docc/OperationsOfYourOwn.md RawProgram
+check_program Sources/URing/URing.docc/TypesThatOwnARing.md OwnerProgram
 
 failed=0
 for document in *.md Docs/*.md Docs/Examples/*.md; do

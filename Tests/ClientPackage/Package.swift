@@ -48,6 +48,11 @@ let package = Package(
             swiftSettings: strict
         ),
         .executableTarget(
+            name: "OwnerProgram",
+            dependencies: [.product(name: "URing", package: "swift-uring")],
+            swiftSettings: strict
+        ),
+        .executableTarget(
             name: "CustomOperation",
             dependencies: [
                 .product(name: "URing", package: "swift-uring"),
