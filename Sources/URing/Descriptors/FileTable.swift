@@ -103,12 +103,13 @@ struct FileTableState: BitwiseCopyable {
         var status = unsafe anchor.register(
             CURING_REGISTER_FILES2, &registration, count: UInt32(MemoryLayout<curing_rsrc_register>.size))
         guard status >= 0 else { throw FileTableError(Errno(rawValue: -status), count: count) }
+        anchor.noteFileTable()
         if allocationRange != 0..<count {
             var range = curing_file_index_range(off: UInt32(allocationRange.lowerBound), len: UInt32(allocationRange.count), resv: 0)
             // SAFETY: as above. The kernel wants no count here, whatever the manual page says.
             status = unsafe anchor.register(CURING_REGISTER_FILE_ALLOC_RANGE, &range, count: 0)
             guard status >= 0 else {
-                _ = unsafe anchor.register(CURING_UNREGISTER_FILES, nil, count: 0)
+                anchor.unregisterFiles()
                 throw FileTableError(Errno(rawValue: -status), count: count)
             }
         }
@@ -130,7 +131,7 @@ struct FileTableState: BitwiseCopyable {
         // SAFETY: the caller gives up its share, which kept the block alive until here.
         unsafe block.pointee.holdCount -= 1
         guard unsafe block.pointee.holdCount == 0 else { return }
-        _ = unsafe block.pointee.anchor.register(CURING_UNREGISTER_FILES, nil, count: 0)
+        unsafe block.pointee.anchor.unregisterFiles()
         unsafe block.pointee.anchor.release()
         unsafe block.deinitialize(count: 1)
         unsafe block.deallocate()

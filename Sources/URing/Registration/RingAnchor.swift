@@ -14,6 +14,8 @@ struct RingAnchor: BitwiseCopyable {
         var descriptor: Int32
         var holdCount: Int32
         var unreleased = Unreleased()
+        /// Whether the kernel has a file table of the ring's.
+        var hasFileTable = false
         /// Groups of buffers that the kernel would not forget on another thread.
         var leftGroups: [UInt16] = []
         /// The process-wide number of the ring.
@@ -72,6 +74,18 @@ struct RingAnchor: BitwiseCopyable {
     @unsafe func register(_ opcode: UInt32, _ argument: UnsafeMutableRawPointer?, count: UInt32) -> Int32 {
         guard let descriptor else { return 0 }
         return unsafe curing_register(descriptor, opcode, argument, count)
+    }
+
+    /// Notes that the kernel has a file table of the ring's now.
+    func noteFileTable() {
+        unsafe state.pointee.hasFileTable = true
+    }
+
+    /// Has the kernel end the file table, if there is one, and close the files in it.
+    func unregisterFiles() {
+        guard unsafe state.pointee.hasFileTable else { return }
+        unsafe state.pointee.hasFileTable = false
+        _ = unsafe register(CURING_UNREGISTER_FILES, nil, count: 0)
     }
 
     /// Has the kernel forget a group of buffers, from which no operation takes any more.

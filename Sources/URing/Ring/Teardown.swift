@@ -37,6 +37,8 @@ public struct RingLeftovers: Sendable, Hashable {
     let handleState: Unmanaged<RingHandleState>?
     let inboxCount: Int
     let messageTable: FileTableState?
+    /// Whether the polling thread has yet to say that it has cancelled everything.
+    private var isCancelling = false
 
     init(_ core: borrowing RingCore) {
         submissions = core.submissions
@@ -68,8 +70,10 @@ public struct RingLeftovers: Sendable, Hashable {
         entrance.unregister()
         let unended = inFlightCount
         let leaked = max(0, unended - companions.surplusCount)
+        // Else the kernel closes the files in a table of descriptors that go later than the ring in its own time.
+        if unended == 0 { anchor.unregisterFiles() }
         anchor.end()
-        if unsafe ring.setup_flags & CURING_SETUP_SQPOLL != 0 { SharedPollingThreads.remove(unsafe ring.fd) }
+        if isPolledByKernel { SharedPollingThreads.remove(unsafe ring.fd) }
         unsafe curing_ring_destroy(&ring)
         if unended == 0 {
             companions.deallocate()
@@ -97,7 +101,7 @@ public struct RingLeftovers: Sendable, Hashable {
         while monotonicTime() < end {
             let pending = submissions.publish()
             if pending == 0 { return }
-            if unsafe ring.setup_flags & CURING_SETUP_SQPOLL != 0 {
+            if isPolledByKernel {
                 // The polling thread takes them when it is awake.
                 curing_full_fence()
                 let status = unsafe curing_enter(ring.fd, 0, 0, CURING_ENTER_SQ_WAKEUP | CURING_ENTER_SQ_WAIT, nil, 8)
@@ -113,7 +117,7 @@ public struct RingLeftovers: Sendable, Hashable {
     /// Entries that the kernel would not take, as on a ring that was never enabled, run no more either: only a polling thread would take
     /// them without being asked.
     private mutating func withdrawUnconsumed() {
-        guard unsafe ring.setup_flags & CURING_SETUP_SQPOLL == 0 else { return }
+        if isPolledByKernel { return }
         let unconsumed = submissions.unconsumedUserData
         submissions.tail &-= UInt32(unconsumed.count)
         for userData in unconsumed { withdraw(userData) }
@@ -132,8 +136,9 @@ public struct RingLeftovers: Sendable, Hashable {
         }
     }
 
-    /// Asks the kernel to cancel everything, and waits for what it can reach.
+    /// Asks the kernel to cancel everything.
     private mutating func cancelAll(until end: Duration) {
+        if isPolledByKernel { cancelAllByPollingThread() }
         var request = curing_sync_cancel_reg()
         request.fd = -1
         request.flags = CURING_ASYNC_CANCEL_ANY | CURING_ASYNC_CANCEL_ALL
@@ -143,6 +148,25 @@ public struct RingLeftovers: Sendable, Hashable {
             let status = unsafe curing_register(ring.fd, CURING_REGISTER_SYNC_CANCEL, &request, 1)
             if status != -EINTR { return }
         }
+    }
+
+    /// Has the polling thread cancel everything: what it has given to a worker, only an entry finds.
+    ///
+    /// One such entry at a time; a thread that takes none, as of a ring that was never enabled, is given none.
+    private mutating func cancelAllByPollingThread() {
+        if isCancelling || submissions.pendingCount > 0 { return }
+        // SAFETY: the queue is empty, so there is room behind the published tail.
+        let entry = unsafe submissions.nextReservedEntry()
+        let submission = unsafe SubmissionEntry(entry, of: table)
+        submission.opcode = .asyncCancel
+        submission.operationFlags = CURING_ASYNC_CANCEL_ANY | CURING_ASYNC_CANCEL_ALL
+        unsafe entry.pointee.user_data = UserData.Kind.ringInternal.rawValue
+        submissions.advance()
+        companions.surplusCount += 1
+        isCancelling = true
+        _ = submissions.publish()
+        curing_full_fence()
+        if submissions.flags & CURING_SQ_NEED_WAKEUP != 0 { _ = unsafe curing_enter(ring.fd, 0, 0, CURING_ENTER_SQ_WAKEUP, nil, 8) }
     }
 
     /// Waits for what is in flight, and goes on cancelling.
@@ -198,7 +222,9 @@ public struct RingLeftovers: Sendable, Hashable {
             switch UserData.kind(of: completion.userData) {
             case .operation, .linkedOperation, .trackedOperation: disposeOfOperation(completion)
             case .linkedTimeout: if !endTimeout(completion.userData) { completions.extraCount &+= 1 }
-            case .ringInternal: companions.surplusCount -= 1
+            case .ringInternal:
+                companions.surplusCount -= 1
+                isCancelling = false
             case .descriptorMessage:
                 completions.extraCount &+= 1
                 // For an inbox that there is not, it is of nobody who has a handle, and brings nothing.
@@ -256,6 +282,8 @@ public struct RingLeftovers: Sendable, Hashable {
         reapReady()
         while unsafe entrance.enter(submit: 0, minimum: 0, flags: CURING_ENTER_GETEVENTS) >= 0, completions.readyCount > 0 { reapReady() }
     }
+
+    private var isPolledByKernel: Bool { unsafe ring.setup_flags & CURING_SETUP_SQPOLL != 0 }
 
     private var inFlightCount: Int { submissions.inFlightCount(completions) }
 

@@ -90,6 +90,24 @@ import Testing
         drop(connection)
     }
 
+    /// Their sockets are closed when the ring's end is done, not some time after it.
+    @Test func theFilesOfATableThatOutlivesItsRingAreClosed() throws {
+        for _ in 0..<20 {
+            var ring = try Ring<Int>(entries: 8)
+            let table = try ring.makeFileTable(count: 4)
+            let listener = try Descriptor.listening(at: .ipv4Loopback(port: 0))
+            let address = try listener.localAddress()
+            let direct = try ring.run(RegisterDescriptor(listener, into: table.anySlot)).result.get()
+            try listener.close()
+            try ring.prepare(AcceptMultishot<Descriptor>(direct), tag: 1)
+            try ring.submit()
+            #expect(ring.close().isEmpty)
+            drop(try Descriptor.listening(at: address))
+            drop(direct)
+            drop(table)
+        }
+    }
+
     @Test func aTableThatIsDroppedStaysUntilItsFilesAndOperationsAreGone() throws {
         let listener = try Listener()
         var ring = try Ring<Int>(entries: 8)

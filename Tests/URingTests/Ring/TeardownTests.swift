@@ -27,6 +27,26 @@ import Testing
         expectHeld(pipe.first, false)
     }
 
+    /// Only an entry finds what a worker of the polling thread is carrying out.
+    @Test(arguments: [false, true]) func whatAWorkerOfAPollingThreadCarriesOutDoesNotKeepARing(isChain: Bool) throws {
+        var ring = try Ring<Int>(
+            entries: 8, options: .recommended(submissionPolling: .init(idle: .milliseconds(1), mayShareProcessor: true)))
+        let from = try DescriptorPair.pipe()
+        let to = try DescriptorPair.pipe()
+        if isChain {
+            try ring.hardLink { chain in
+                try chain.prepare(Splice(from: from.first, to: to.second, byteCount: 10), tag: 0, timeout: .after(.seconds(100)))
+                try chain.prepare(Splice(from: from.first, to: to.second, byteCount: 10), tag: 1)
+            }
+        } else {
+            try ring.prepare(Splice(from: from.first, to: to.second, byteCount: 10), tag: 0)
+        }
+        try ring.submit()
+        try ring.expectNoCompletion()
+        #expect(ring.close(deadline: .seconds(5)).isEmpty)
+        expectHeld(from.first, false)
+    }
+
     @Test func whatDrainsDoesNotKeepARing() throws {
         var ring = try Ring<Int>(entries: 512)
         let pipe = try DescriptorPair.pipe()
