@@ -83,6 +83,18 @@ extension Descriptor {
         return Value(optionNumber: number)
     }
 
+    /// Has the end of the socket reset its connection, instead of sending first what the peer has not taken: `SO_LINGER` with no time.
+    ///
+    /// Whoever is at the other end gets `ECONNRESET`. It is the way to be rid at once of a peer that does not read, and brings back the
+    /// memory of zero-copy sends. The socket ends when nobody has it open any more: when the descriptor is closed or dropped, and no operation
+    /// holds it.
+    public borrowing func resetWhenClosed() throws(Errno) {
+        var linger = linger(l_onoff: 1, l_linger: 0)
+        // SAFETY: the kernel reads the structure during the call.
+        let status = unsafe setsockopt(socketNumber, SOL_SOCKET, SO_LINGER, &linger, socklen_t(MemoryLayout<linger>.size))
+        if status != 0 { throw Errno(rawValue: Glibc.errno) }
+    }
+
     private var socketNumber: Int32 { unowned.fileDescriptor.rawValue }
 }
 

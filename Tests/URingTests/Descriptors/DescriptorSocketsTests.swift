@@ -56,6 +56,7 @@ import URing
         #expect(throws: Errno(rawValue: ENOTSOCK)) { try pipe.first.setOption(.reuseAddress, to: true) }
         #expect(throws: Errno(rawValue: ENOTSOCK)) { try pipe.first.option(.reuseAddress) }
         #expect(throws: Errno(rawValue: ENOTSOCK)) { try pipe.first.localAddress() }
+        #expect(throws: Errno(rawValue: ENOTSOCK)) { try pipe.first.resetWhenClosed() }
         #expect(throws: Errno(rawValue: ENOTSOCK)) { try pipe.first.listen() }
     }
 }

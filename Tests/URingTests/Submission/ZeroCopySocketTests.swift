@@ -75,6 +75,25 @@ import Testing
         #expect(ledger.isSettled && ring.inFlightCount == 0)
     }
 
+    @Test func aConnectionThatIsResetGivesTheMemoryBackAtOnce() throws {
+        var ring = try Ring<Int>(entries: 8)
+        let connection = try StalledConnection()
+        try ring.prepare(send(on: connection.sender), tag: 0)
+        #expect(try ring.nextCompletionWaiting().event(Send.self).expectMore() == Self.byteCount)
+        try ring.expectNoCompletion()
+        try connection.sender.resetWhenClosed()
+        let receiver = connection.dropSender()
+        drop(try ring.nextCompletionWaiting().event(Send.self).expectFinished())
+        // What had come is there still.
+        var received = 0
+        #expect(throws: Errno.connectionReset) {
+            while received < Self.byteCount {
+                received += try ring.run(Receive(receiver, into: Buffer(byteCapacity: Self.byteCount))).result.get()
+            }
+        }
+        #expect(received < Self.byteCount)
+    }
+
     @Test(arguments: [false, true]) func aResultThatNobodyTakesLetsGoAsWell(isMerged: Bool) throws {
         var ring = try Ring<Int>(entries: 8)
         let connection = try StalledConnection()
