@@ -74,11 +74,11 @@ extension FileHold: FileResource {
 extension FileHold {
     /// Lets go of the file, which may be closed from now on, and remembers it for ``takeAgain()``.
     ///
-    /// The number means nothing meanwhile.
+    /// It stands for no file meanwhile, because the number may come to mean another.
     @usableFromInline
     mutating func letGo() {
         guard let block = unsafe block, unsafe !block.pointee.isMemory else { return }
-        unsafe self = FileHold(block: DescriptorBlock.memory(of: block), number: number, entryFlags: entryFlags)
+        unsafe self = FileHold(block: DescriptorBlock.memory(of: block), number: -1, entryFlags: entryFlags)
     }
 
     /// Takes a share again in the file that was let go of; in none, if that has been closed.
@@ -146,7 +146,7 @@ struct DescriptorBlock {
         number = -1
         holdCount = 1
         table = nil
-        ringIdentity = 0
+        ringIdentity = unsafe block.pointee.ringIdentity
         isMemory = true
         unsafe other = unsafe block
     }

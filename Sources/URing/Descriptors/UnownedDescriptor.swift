@@ -6,8 +6,9 @@ import SystemPackage
 /// A file descriptor that belongs to somebody else.
 ///
 /// For event loops that are handed descriptors. Nothing keeps its owner from closing it while an operation waits, and the number
-/// from meaning another file afterwards: until the operation is submitted, or, as a later member of a chain, begins. A ``Descriptor`` keeps that
-/// from happening.
+/// from meaning another file before the operation begins. That is when it is submitted, but later for one that drains or waits for what drains,
+/// for a later member of a chain, for one that a worker carries out from the start (``PrepareOptions/asynchronous``), and with a polling thread. A
+/// ``Descriptor`` keeps that from happening.
 @frozen
 public struct UnownedDescriptor: NumberedFileResource, BitwiseCopyable, Sendable, Hashable {
     /// The descriptor.

@@ -12,7 +12,8 @@ public enum TargetOutcome: Sendable, Hashable {
     case found
     /// It had ended, or had never been submitted: nothing was done, to it or to any other operation.
     ///
-    /// The kernel does not find what a drain holds up either, nor, with a ``Cancel``, one that is on its way to another try after an event.
+    /// The kernel does not find what a drain holds up either, nor, with a ``Cancel``, one that is on its way to another try after an event. And it
+    /// says this with a polling thread also of one that a worker thread runs, although a ``Cancel`` interrupts it.
     case notFound
     /// It could not be stopped, because it is being carried out at this moment; it completes by itself.
     ///

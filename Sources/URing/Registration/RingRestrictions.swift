@@ -21,7 +21,8 @@ public struct RingRestrictions: Sendable, Hashable {
     ///
     /// - Parameters:
     ///   - operations: The operations that the ring takes. What it does itself counts as well: a chain with a timeout has ``Opcode/linkTimeout``
-    ///     in it, and closing with cancelling ``Opcode/asyncCancel``.
+    ///     in it, and closing with cancelling ``Opcode/asyncCancel``. With a polling thread the ring's end needs that, too, for what a worker thread
+    ///     carries out.
     ///   - registrations: What may be registered with the ring.
     ///   - allowedFlags: The flags that entries may have; all by default.
     ///   - requiredFlags: The flags that each entry must have.

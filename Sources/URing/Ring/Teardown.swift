@@ -62,7 +62,9 @@ public struct RingLeftovers: Sendable, Hashable {
         let end = monotonicTime() + deadline
         submitPublished(until: end)
         withdrawUnconsumed()
-        if inFlightCount > 0 {
+        reapReady()
+        if inFlightCount > 0 && monotonicTime() < end {
+            if isPolledByKernel { cancelAllByPollingThread() }
             cancelAll(until: end)
             reap(until: end)
         }
@@ -137,8 +139,7 @@ public struct RingLeftovers: Sendable, Hashable {
     }
 
     /// Asks the kernel to cancel everything.
-    private mutating func cancelAll(until end: Duration) {
-        if isPolledByKernel { cancelAllByPollingThread() }
+    private func cancelAll(until end: Duration) {
         var request = curing_sync_cancel_reg()
         request.fd = -1
         request.flags = CURING_ASYNC_CANCEL_ANY | CURING_ASYNC_CANCEL_ALL
@@ -152,7 +153,7 @@ public struct RingLeftovers: Sendable, Hashable {
 
     /// Has the polling thread cancel everything: what it has given to a worker, only an entry finds.
     ///
-    /// One such entry at a time; a thread that takes none, as of a ring that was never enabled, is given none.
+    /// One such entry at a time, whose end nobody waits for; a thread that takes none, as of a ring that was never enabled, is given none.
     private mutating func cancelAllByPollingThread() {
         if isCancelling || submissions.pendingCount > 0 { return }
         // SAFETY: the queue is empty, so there is room behind the published tail.
@@ -162,7 +163,6 @@ public struct RingLeftovers: Sendable, Hashable {
         submission.operationFlags = CURING_ASYNC_CANCEL_ANY | CURING_ASYNC_CANCEL_ALL
         unsafe entry.pointee.user_data = UserData.Kind.ringInternal.rawValue
         submissions.advance()
-        companions.surplusCount += 1
         isCancelling = true
         _ = submissions.publish()
         curing_full_fence()
@@ -180,7 +180,7 @@ public struct RingLeftovers: Sendable, Hashable {
         var pause = Teardown.shortestPause
         var roundsWithoutEnd = 0
         while inFlightCount > 0 {
-            let (before, now) = (inFlightCount, monotonicTime())
+            let (before, wasCancelling, now) = (inFlightCount, isCancelling, monotonicTime())
             if now >= end { return }
             // What ticks faster than it can be cancelled is ended by a full queue, as every multishot is.
             if roundsWithoutEnd == Teardown.patience { fillQueue(until: min(end, now + Teardown.longestPause)) }
@@ -189,7 +189,9 @@ public struct RingLeftovers: Sendable, Hashable {
             reapReady()
             if inFlightCount == 0 || (status < 0 && !isTransient(status)) { return }
             cancelAll(until: end)
-            let nothingCame = status == -ETIME
+            // Not in each round: the entry's own completion ends a wait, too.
+            if isPolledByKernel && status == -ETIME { cancelAllByPollingThread() }
+            let nothingCame = status == -ETIME || (wasCancelling && !isCancelling && inFlightCount == before)
             pause = nothingCame ? min(pause * 2, Teardown.longestPause) : Teardown.shortestPause
             let hasMadeProgress = nothingCame || inFlightCount < before || roundsWithoutEnd == Teardown.patience
             roundsWithoutEnd = hasMadeProgress ? 0 : roundsWithoutEnd + 1
@@ -223,8 +225,8 @@ public struct RingLeftovers: Sendable, Hashable {
             case .operation, .linkedOperation, .trackedOperation: disposeOfOperation(completion)
             case .linkedTimeout: if !endTimeout(completion.userData) { completions.extraCount &+= 1 }
             case .ringInternal:
-                companions.surplusCount -= 1
-                isCancelling = false
+                // Which of the two ended makes no difference, as both do sooner or later.
+                if isCancelling { isCancelling = false } else { companions.surplusCount -= 1 }
             case .descriptorMessage:
                 completions.extraCount &+= 1
                 // For an inbox that there is not, it is of nobody who has a handle, and brings nothing.
@@ -285,7 +287,8 @@ public struct RingLeftovers: Sendable, Hashable {
 
     private var isPolledByKernel: Bool { unsafe ring.setup_flags & CURING_SETUP_SQPOLL != 0 }
 
-    private var inFlightCount: Int { submissions.inFlightCount(completions) }
+    /// Entries that have not ended, but for the one that cancels the others.
+    private var inFlightCount: Int { submissions.inFlightCount(completions) - (isCancelling ? 1 : 0) }
 
     private func isTransient(_ status: Int32) -> Bool {
         [EINTR, EAGAIN, EBUSY, ETIME].contains(-status)

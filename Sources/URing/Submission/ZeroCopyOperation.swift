@@ -11,7 +11,7 @@ import SystemPackage
 /// fails has both completions too, unless the kernel refused it before it looked at the socket: then there is only the last one.
 ///
 /// The operation holds its socket until the result was taken or dropped, so that a connection can be closed whose peer does not read any more.
-/// Prepared again, it goes on with the same socket, or fails with `EBADF` if that was closed, or was to be, or given away meanwhile.
+/// Prepared again, it goes on with the same socket if anything has that open still, and otherwise fails with `EBADF`.
 ///
 /// ``Completion/event(_:)`` gives the result as ``Event/more(_:)`` and the operation as ``Event/finished(_:)``, with its ``usage`` and the
 /// result once more. ``MergedNotification`` makes one completion of the two, and a ``NotificationGroup`` one of the notifications of many.

@@ -47,6 +47,21 @@ import Testing
         expectHeld(from.first, false)
     }
 
+    /// Nothing is left to be cancelled, so that the table can go, whatever the time.
+    @Test func aRingWithNothingButUnreadCompletionsEndsWithoutTime() async {
+        await #expect(processExitsWith: .success) {
+            func leaveUnread() throws {
+                var ring = try Ring<Int>(
+                    entries: 8, options: .recommended(submissionPolling: .init(idle: .milliseconds(1), mayShareProcessor: true)))
+                try ring.prepare(Nop(), tag: 0)
+                try ring.submit(waitingFor: 1)
+                try #require(ring.close(deadline: .zero).isEmpty)
+            }
+            try leaveUnread()
+            try requireNothingIsLeaked(but: 10_000) { for _ in 0..<100 { try leaveUnread() } }
+        }
+    }
+
     @Test func whatDrainsDoesNotKeepARing() throws {
         var ring = try Ring<Int>(entries: 512)
         let pipe = try DescriptorPair.pipe()

@@ -136,6 +136,28 @@ import Testing
         try expectNoSocket(for: completed.operation, on: &ring)
     }
 
+    /// Whoever makes results of their own finds no file in a hold that has let go.
+    @Test func aHoldThatHasLetGoStandsForNoFile() throws {
+        var ring = try Ring<Int>(entries: 8)
+        let table = try ring.makeFileTable(count: 1)
+        let pipe = try DescriptorPair.pipe()
+        let direct = try ring.run(RegisterDescriptor(pipe.first, into: table.anySlot)).result.get()
+        try write(7, to: pipe.second)
+        for isDirect in [false, true] {
+            var hold = isDirect ? direct.hold() : pipe.first.hold()
+            var record = ZeroCopyRecord()
+            _ = record.result(of: CompletionEntry(result: 1, flags: .more), reportsUsage: false, on: &hold)
+            for _ in 0..<2 {
+                let read = try ring.run(Read(hold, into: Buffer(byteCapacity: 8)))
+                let result = read.result
+                #expect(result == .failure(.badFileDescriptor))
+            }
+            _ = record.result(of: CompletionEntry(result: 0, flags: .notification), reportsUsage: false, on: &hold)
+            #expect(hold.number == (isDirect ? Int32(direct.slot) : pipe.first.unowned.fileDescriptor.rawValue))
+        }
+        #expect(try ring.run(Read(pipe.first, into: Buffer(byteCapacity: 8))).result.get() == 1)
+    }
+
     @Test func aSlotThatIsDroppedIsFreeWithTheResult() throws {
         var ring = try Ring<Int>(entries: 8)
         let table = try ring.makeFileTable(count: 1)

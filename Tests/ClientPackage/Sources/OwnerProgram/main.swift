@@ -16,7 +16,7 @@ struct Echo: ~Copyable {
     private var byteCount = 0
 
     init(_ connection: consuming Descriptor) throws {
-        // All that can fail comes first, in variables of its own; from the first property on, nothing throws.
+        // All that can fail comes first, in variables of its own; once the properties are given their values, nothing throws.
         var ring = try Ring<Tag>(entries: 16)
         let pool = try ring.makeBufferRing(count: 4, byteCount: 2048)
         waiting = ReceiveMultishot(connection, into: pool)
