@@ -275,12 +275,32 @@ import URing
         #expect(String(decoding: outcome.output, as: UTF8.self).contains("Verified: all"))
     }
 
+    /// Waits until a port of this machine has so many connections: who comes later would be refused by a server that ends.
+    private func waitForConnections(_ count: Int, at port: String) throws {
+        let place = try ":" + hexadecimal(#require(UInt16(port)))
+        for _ in 0..<1000 {
+            let sockets = try String(contentsOfFile: "/proc/net/tcp", encoding: .utf8).split(separator: "\n").map {
+                $0.split(separator: " ")
+            }
+            // The socket's own address, the peer's, and the state, of which 1 is a connection.
+            if sockets.count(where: { $0[1].hasSuffix(place) && $0[3] == "01" }) >= count { return }
+            usleep(10_000)
+        }
+        Issue.record("there are no \(count) connections")
+    }
+
+    private func hexadecimal(_ number: UInt16) -> String {
+        let digits = String(number, radix: 16, uppercase: true)
+        return String(repeating: "0", count: 4 - digits.count) + digits
+    }
+
     // With one request for each stay most connections are on their way from thread to thread at any time.
     @Test("S3-13: connections that are moving when the server ends get the rest of their answers")
     func connectionsThatAreMovingAreNotLostAtTheEnd() throws {
         for _ in 0..<10 {
             let (server, port) = try serve("ring", "--threads", "16", "--move-after", "1", "--drain", "60")
             let load = try Program("server", ["load", "--port", port, "--connections", "512", "--answer", "10", "--until-closed"])
+            try waitForConnections(512, at: port)
             try self.load(port, 4, 100)
             #expect(try end(server).contains("0 that failed, 0 cut off at the end."))
             let outcome = try load.outcome()
