@@ -51,13 +51,14 @@ public struct MemoryVector<Element: OperationMemory & ~Copyable>: ~Copyable {
     /// - Precondition: There is one.
     @inlinable
     public subscript(index: Int) -> Element {
-        _read {
+        // SAFETY: the element lies there for as long as the vector is borrowed or changed. An address, so that spans of its bytes may live as long.
+        unsafeAddress {
             require(index >= 0 && index < count, "There is no buffer at this index.")
-            yield unsafe elements[index]
+            return unsafe UnsafePointer(elements + index)
         }
-        _modify {
+        unsafeMutableAddress {
             require(index >= 0 && index < count, "There is no buffer at this index.")
-            yield unsafe &elements[index]
+            return unsafe elements + index
         }
     }
 

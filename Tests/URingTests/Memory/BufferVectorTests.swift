@@ -48,6 +48,18 @@ import Testing
         #expect(vector.copyBytes() == [1, 2, 3, 4, 5])
     }
 
+    @Test func showsTheBytesOfEachBuffer() {
+        var vector = BufferVector(count: 2, byteCapacity: 4)
+        vector[1].append(copying: [4, 5, 6] as [UInt8])
+        var span = vector[1].mutableSpan
+        span[2] = 7
+        let counts = (vector[0].bytes.byteCount, vector[1].bytes.byteCount)
+        #expect(counts == (0, 3))
+        let last = vector[1].span
+        let bytes = (last[0], last[1], last[2])
+        #expect(bytes == (4, 5, 7))
+    }
+
     @Test func listsTheBuffersOwnAddressesAndCounts() {
         var vector = BufferVector(count: 3, byteCapacity: 10)
         vector[0].append(repeating: 1, count: 10)
