@@ -279,9 +279,9 @@ import URing
     private func waitForConnections(_ count: Int, at port: String) throws {
         let place = try ":" + hexadecimal(#require(UInt16(port)))
         for _ in 0..<1000 {
-            let sockets = try String(contentsOfFile: "/proc/net/tcp", encoding: .utf8).split(separator: "\n").map {
-                $0.split(separator: " ")
-            }
+            // It says nothing of its size, and other ways to read a file give its first part only.
+            let table = try FileHandle(forReadingFrom: URL(filePath: "/proc/net/tcp")).readToEnd() ?? Data()
+            let sockets = String(decoding: table, as: UTF8.self).split(separator: "\n").map { $0.split(separator: " ") }
             // The socket's own address, the peer's, and the state, of which 1 is a connection.
             if sockets.count(where: { $0[1].hasSuffix(place) && $0[3] == "01" }) >= count { return }
             usleep(10_000)
