@@ -277,7 +277,7 @@ import URing
 
     /// Waits until a port of this machine has so many connections: who comes later would be refused by a server that ends.
     private func waitForConnections(_ count: Int, at port: String) throws {
-        let place = try ":" + hexadecimal(#require(UInt16(port)))
+        let place = try String(format: ":%04X", #require(UInt16(port)))
         for _ in 0..<1000 {
             // It says nothing of its size, and other ways to read a file give its first part only.
             let table = try FileHandle(forReadingFrom: URL(filePath: "/proc/net/tcp")).readToEnd() ?? Data()
@@ -287,11 +287,6 @@ import URing
             usleep(10_000)
         }
         Issue.record("there are no \(count) connections")
-    }
-
-    private func hexadecimal(_ number: UInt16) -> String {
-        let digits = String(number, radix: 16, uppercase: true)
-        return String(repeating: "0", count: 4 - digits.count) + digits
     }
 
     // With one request for each stay most connections are on their way from thread to thread at any time.

@@ -207,39 +207,33 @@ import URing
         #expect(outcome.status == 0 && outcome.errors == "")
     }
 
-    @Test(arguments: ["multishot", "slots", "epoll", "liburing"]) func whatTheDeviceRefusesIsCounted(engine: String) throws {
+    /// What an end that is called has to say after datagrams of which only the last is answered; that is an echo request, and maybe more.
+    private func reportOfCalledEnd(_ options: [String], after datagrams: [[UInt8]]) throws -> String {
         try Self.requireRoot()
-        let called = try Program("tunnel", ["run", "--isolate", "--engine", engine])
+        let called = try Program("tunnel", ["run", "--isolate"] + options)
         let address = SocketAddress.ipv4Loopback(port: try #require(UInt16(try portNumber(in: called.firstLine()))))
         let socket = try UDPSocket()
-        // The greeting, and then what is no IP packet.
-        for bytes in [[]] + Array(repeating: [UInt8](repeating: 0, count: 100), count: 5) { try socket.send(bytes, to: address) }
-        // With its answer all before it was dealt with.
-        let request = echoRequest
-        try socket.send(request, to: address)
-        // A new device has something to say itself, which is longer.
-        while try socket.receive().bytes.count != request.count {}
+        for datagram in datagrams { try socket.send(datagram, to: address) }
+        // With the answer all before it was dealt with. A new device has something to say itself, which is longer.
+        while try socket.receive().bytes.count != echoRequest.count {}
         called.terminate()
         let outcome = try called.outcome()
         #expect(outcome.status == 0 && outcome.errors == "")
-        let report = String(decoding: outcome.output, as: UTF8.self)
+        return String(decoding: outcome.output, as: UTF8.self)
+    }
+
+    @Test(arguments: ["multishot", "slots", "epoll", "liburing"]) func whatTheDeviceRefusesIsCounted(engine: String) throws {
+        // The greeting, and then what is no IP packet.
+        let datagrams = [[]] + Array(repeating: [UInt8](repeating: 0, count: 100), count: 5) + [echoRequest]
+        let report = try reportOfCalledEnd(["--engine", engine], after: datagrams)
         #expect(report.contains("Not passed on: 5 packets."))
         #expect(report.contains("From the peer: 1 packets, 28 bytes.\n"))
     }
 
     @Test(arguments: ["multishot", "slots", "liburing"]) func whatIsLargerThanAPacketMayBeIsNotPassedOn(engine: String) throws {
-        try Self.requireRoot()
-        let called = try Program("tunnel", ["run", "--isolate", "--mtu", "100", "--engine", engine])
-        let address = SocketAddress.ipv4Loopback(port: try #require(UInt16(try portNumber(in: called.firstLine()))))
-        let socket = try UDPSocket()
-        let request = echoRequest
         // What follows the packet itself is left out of the answer.
-        for count in [0, 101, 100] { try socket.send(Array((request + Array(repeating: 0, count: 73)).prefix(count)), to: address) }
-        while try socket.receive().bytes.count != request.count {}
-        called.terminate()
-        let outcome = try called.outcome()
-        #expect(outcome.status == 0 && outcome.errors == "")
-        let report = String(decoding: outcome.output, as: UTF8.self)
+        let padded = echoRequest + Array(repeating: 0, count: 101 - echoRequest.count)
+        let report = try reportOfCalledEnd(["--mtu", "100", "--engine", engine], after: [[], padded, padded.dropLast()])
         #expect(report.contains("Not passed on: 1 packets."))
         #expect(report.contains("From the peer: 1 packets, 100 bytes.\n"))
     }

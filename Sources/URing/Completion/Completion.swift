@@ -51,7 +51,8 @@ public struct Completion<Tag: BitwiseCopyable>: ~Copyable {
     @inlinable @inline(__always)
     public consuming func take<Op: SingleShotOperation & ~Copyable>(_ token: Token<Op>) -> Completed<Op> {
         core.expect(token.any)
-        // This compares the type, too: the generations of a slot begin anew after 2^33 operations, and the token of one of long ago names another then.
+        // This compares the type, too: the generations of a slot begin anew after 2^33 operations, and the token of one of long ago names another
+        // then.
         return core.finish(Op.self, payloadOffset: SlotLayout.payloadOffset(Tag.self))
     }
 

@@ -6,8 +6,9 @@ import SystemPackage
 
 /// A counter of the kernel's that can be waited for: an eventfd that does not block.
 ///
-/// Its descriptor is readable as long as the count is not zero. It is the way of a ring into another event loop: ``Ring/registerEvents(on:onlyAsynchronous:)``
-/// has the kernel count completions in it, and the loop waits for it. What else counts in it wakes a ``Poll`` in a ring.
+/// Its descriptor is readable as long as the count is not zero. It is the way of a ring into another event loop:
+/// ``Ring/registerEvents(on:onlyAsynchronous:)`` has the kernel count completions in it, and the loop waits for it. What else counts in it
+/// wakes a ``Poll`` in a ring.
 public struct EventCounter: ~Copyable, NumberedFileResource {
     /// The eventfd, which a program that the process executes does not inherit.
     public let descriptor: Descriptor

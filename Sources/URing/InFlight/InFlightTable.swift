@@ -5,9 +5,10 @@ import SystemPackage
 
 /// Holds every operation from the moment it is prepared until its last completion is taken or dropped.
 ///
-/// Slots lie in one reserved range of addresses and never move, because the kernel has addresses inside them. The range is filled from
-/// its start as operations need it; what was never used costs no memory. The table knows nothing of queues. It is shared between a ring and the completions in the caller's hands; all of them belong to one
-/// isolation region, so its counters are plain. When the ring goes first (`orphan()`), the last completion frees the table.
+/// Slots lie in one reserved range of addresses and never move, because the kernel has addresses inside them. The range is filled from its
+/// start as operations need it; what was never used costs no memory. The table knows nothing of queues. It is shared between a ring and the
+/// completions in the caller's hands; all of them belong to one isolation region, so its counters are plain. When the ring goes first
+/// (`orphan()`), the last completion frees the table.
 @safe @usableFromInline
 struct InFlightTable: BitwiseCopyable {
     @safe @usableFromInline

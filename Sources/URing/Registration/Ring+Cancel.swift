@@ -35,10 +35,11 @@ extension Ring where Tag: BitwiseCopyable {
 
     /// Cancels every operation in flight on a file now, through whichever descriptor they reach it.
     ///
-    /// Those that wait for an event have ended when this returns, and ``Ring/nextCompletion()`` gives their completions, except with a polling
-    /// thread, which posts them in its own time. One that a worker
-    /// thread is carrying out is interrupted, and completes when it has noticed; one that waits for a free worker is cancelled. Neither is
-    /// counted, and with a polling thread neither is found; a ``CancelAll`` finds them. Nothing is submitted by it; what was prepared and not submitted, or waits for an earlier member of its chain, is not found.
+    /// Those that wait for an event have ended when this returns, and ``Ring/nextCompletion()`` gives their completions, except with a
+    /// polling thread, which posts them in its own time. One that a worker thread is carrying out is interrupted, and completes when it has
+    /// noticed; one that waits for a free worker is cancelled. Neither is counted, and with a polling thread neither is found; a
+    /// ``CancelAll`` finds them. Nothing is submitted by it; what was prepared and not submitted, or waits for an earlier member of its
+    /// chain, is not found.
     ///
     /// - Parameters:
     ///   - file: The file.

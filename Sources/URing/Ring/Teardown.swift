@@ -156,13 +156,7 @@ public struct RingLeftovers: Sendable, Hashable {
     /// One such entry at a time, whose end nobody waits for; a thread that takes none, as of a ring that was never enabled, is given none.
     private mutating func cancelAllByPollingThread() {
         if isCancelling || submissions.pendingCount > 0 { return }
-        // SAFETY: the queue is empty, so there is room behind the published tail.
-        let entry = unsafe submissions.nextReservedEntry()
-        let submission = unsafe SubmissionEntry(entry, of: table)
-        submission.opcode = .asyncCancel
-        submission.operationFlags = CURING_ASYNC_CANCEL_ANY | CURING_ASYNC_CANCEL_ALL
-        unsafe entry.pointee.user_data = UserData.Kind.ringInternal.rawValue
-        submissions.advance()
+        submissions.addCancelAll(CancelMatch(nil, nil, ringIdentity: table.identity), of: table)
         isCancelling = true
         _ = submissions.publish()
         curing_full_fence()

@@ -97,9 +97,10 @@ extension Ring where Tag: BitwiseCopyable {
     /// - Important: Of an ``Fsync``, a ``RenameAt`` and most others that work on names and attributes of files it does not: what is behind one of
     ///   them starts although it has failed. <doc:LinkedRequests> lists them.
     ///
-    /// Each has a completion of its own, and they come in order, though that of a member with a time limit may come later. When one fails, or transfers less than was asked for, those after it do
-    /// not start: they end with `ECANCELED`, and ``Completed/cancelledByLink`` tells that from being cancelled otherwise. Sends and
-    /// receives count as complete with less, unless they wait for everything (`MSG_WAITALL`).
+    /// Each has a completion of its own, and they come in order, though that of a member with a time limit may come later. When one fails,
+    /// or transfers less than was asked for, those after it do not start: they end with `ECANCELED`, and ``Completed/cancelledByLink``
+    /// tells that from being cancelled otherwise. Sends and receives count as complete with less, unless they wait for everything
+    /// (`MSG_WAITALL`).
     ///
     /// The chain goes to the kernel as a whole, with the next submission. If the queue does not hold it besides what is queued, that
     /// is submitted first. When the closure throws, nothing of the chain is queued, and its operations are dropped.

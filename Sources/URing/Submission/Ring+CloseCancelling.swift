@@ -39,14 +39,23 @@ extension RingCore {
     @usableFromInline
     mutating func addCancelAll(on file: consuming FileHold) {
         let match = CancelMatch(consume file, nil, ringIdentity: table.identity)
+        submissions.addCancelAll(match, flags: CURING_SQE_IO_HARDLINK, of: table)
+        companions.surplusCount += 1
+    }
+}
+
+extension SubmissionQueue {
+    /// Writes an entry of the ring's own that cancels all operations of a kind or on a file.
+    ///
+    /// - Precondition: Room was made for it.
+    mutating func addCancelAll(_ match: CancelMatch, flags: UInt8 = 0, of table: InFlightTable) {
         // SAFETY: the entry is behind the published tail.
-        let entry = unsafe submissions.nextEntry()
+        let entry = unsafe nextReservedEntry()
         let submission = unsafe SubmissionEntry(entry, of: table)
         submission.opcode = .asyncCancel
         submission.setMatch(match, flags: CURING_ASYNC_CANCEL_ALL)
-        submission.flags = CURING_SQE_IO_HARDLINK
+        submission.flags = flags
         unsafe entry.pointee.user_data = UserData.Kind.ringInternal.rawValue
-        submissions.advance()
-        companions.surplusCount += 1
+        advance()
     }
 }

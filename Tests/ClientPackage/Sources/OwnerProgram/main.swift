@@ -12,14 +12,13 @@ struct Echo: ~Copyable {
     private let connection: Descriptor
     private let pool: BufferRing
     private var ring: Ring<Tag>
-    private var waiting: ReceiveMultishot?
     private var byteCount = 0
 
     init(_ connection: consuming Descriptor) throws {
         // All that can fail comes first, in variables of its own; once the properties are given their values, nothing throws.
         var ring = try Ring<Tag>(entries: 16)
         let pool = try ring.makeBufferRing(count: 4, byteCount: 2048)
-        waiting = ReceiveMultishot(connection, into: pool)
+        try ring.prepare(ReceiveProvided(connection, into: pool), tag: .receive)
         self.connection = connection
         self.pool = pool
         self.ring = ring
@@ -27,30 +26,21 @@ struct Echo: ~Copyable {
 
     /// Serves the connection; how many bytes came.
     consuming func run() throws -> Int {
-        var hasEnded = false
-        while !hasEnded || ring.inFlightCount > 0 {
-            if pool.canRearm, let receive = waiting.take() { try ring.prepare(receive, tag: .receive) }
+        while true {
             try ring.submit(waitingFor: 1)
             while let completion = ring.nextCompletion() {
                 switch completion.tag {
                 case .receive:
-                    switch completion.event(ReceiveMultishot.self) {
-                    case .more(let result):
-                        let lease = try result.get()
-                        byteCount += lease.count
-                        try ring.prepare(Send(connection, from: lease, flags: .waitAll), tag: .send)
-                    case .finished(let completed):
-                        switch completed.ending {
-                        case .outOfBuffers, .rearm, .completionQueueFull: waiting = consume completed.operation
-                        case .endOfStream: hasEnded = true
-                        case let ending: fatalError("the receive ended with \(ending)")
-                        }
-                    }
-                case .send: _ = try completion.take(Send<BufferLease>.self).result.get()
+                    let lease = try completion.take(ReceiveProvided.self).result.get()
+                    if lease.isEmpty { return byteCount }
+                    byteCount += lease.count
+                    try ring.prepare(Send(connection, from: lease, flags: .waitAll), tag: .send)
+                case .send:
+                    _ = try completion.take(Send<BufferLease>.self).result.get()
+                    try ring.prepare(ReceiveProvided(connection, into: pool), tag: .receive)
                 }
             }
         }
-        return byteCount
     }
 }
 
