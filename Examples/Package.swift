@@ -51,14 +51,14 @@ let package = Package(
             swiftSettings: strict),
         .executableTarget(name: "FilePipeline", dependencies: ["Support", uring, system, argumentParser], swiftSettings: strict),
         // Completion programs: the model, programs in it, and the command.
-        .target(name: "CompletionPrograms", dependencies: ["CPrograms", uring, system], swiftSettings: strict),
+        .target(name: "CompletionPrograms", dependencies: ["CPrograms", "CThread", uring, system], swiftSettings: strict),
         .target(name: "ExamplePrograms", dependencies: ["CompletionPrograms", uring, system], swiftSettings: strict),
         .executableTarget(
             name: "Programs",
             dependencies: ["CompletionPrograms", "CPrograms", "CProcess", "ExamplePrograms", "Support", uring, system, argumentParser],
             swiftSettings: strict),
         // One ring for each thread, and connections that go from ring to ring.
-        .target(name: "Sharding", dependencies: ["Support", uring, system], swiftSettings: strict),
+        .target(name: "Sharding", dependencies: ["CThread", "Support", uring, system], swiftSettings: strict),
         // The requests and answers of `server`, and its timers.
         .target(name: "Framing", dependencies: ["CFraming", uring], swiftSettings: strict),
         .executableTarget(
@@ -81,6 +81,7 @@ let package = Package(
         .target(
             name: "CPipeEngines", cSettings: [.define("_GNU_SOURCE")], linkerSettings: [.linkedLibrary("uring"), .linkedLibrary("dl")]),
         .target(name: "CProcess", cSettings: [.define("_GNU_SOURCE")]),
+        .target(name: "CThread", linkerSettings: [.linkedLibrary("BlocksRuntime")]),
         .target(name: "CTunnel", cSettings: [.define("_GNU_SOURCE")], linkerSettings: [.linkedLibrary("uring")]),
         .testTarget(
             name: "CompletionProgramsTests", dependencies: ["CompletionPrograms", "CPrograms", "ExamplePrograms", uring, system],

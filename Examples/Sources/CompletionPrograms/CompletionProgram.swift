@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import SystemPackage
 import URing
 
 /// What runs when an operation completes that it has queued.
@@ -80,7 +81,7 @@ public struct ProgramTag: BitwiseCopyable, Sendable {
     }
 }
 
-/// Why a ring of programs stopped, other than by an error number.
+/// Why a ring of programs did not start or stopped, other than by an error number.
 public enum ProgramError: Error, Hashable, Sendable {
     /// A program was sent a message and has no ``CompletionProgram/received(_:in:)``.
     case unexpectedMessage(kind: UInt16)
@@ -90,6 +91,8 @@ public enum ProgramError: Error, Hashable, Sendable {
     case noMainLoop
     /// The application is to stop: the descriptor that its ``MainLoop`` was given for that can be read.
     case stopped
+    /// The kernel makes no thread for programs.
+    case noThread(Errno)
 }
 
 extension ProgramError: CustomStringConvertible {
@@ -100,6 +103,7 @@ extension ProgramError: CustomStringConvertible {
         case .undelivered: "a message was for a ring that has ended"
         case .noMainLoop: "a program has something for the main loop, and its ring has none"
         case .stopped: "the application is to stop"
+        case .noThread(let errno): "cannot start a thread: \(errno)"
         }
     }
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-import Foundation
+import CThread
 import Synchronization
 import SystemPackage
 import URing
@@ -47,7 +47,7 @@ public struct MainLoop: ~Copyable {
     ///   - options: How the programs' ring is set up.
     ///   - setUp: Attaches the first programs, on the new thread.
     /// - Returns: What the closure returns, such as addresses of programs.
-    /// - Throws: What the closure throws, or why there is no ring.
+    /// - Throws: What the closure throws, why there is no ring, or ``ProgramError/noThread(_:)``.
     @discardableResult
     public mutating func start<Value: Sendable>(
         entries: Int = 64, options: RingOptions = .recommended,
@@ -57,7 +57,7 @@ public struct MainLoop: ~Copyable {
         let ready = Awaited<Value>()
         let (number, inbox, endings) = (UInt64(reactors.count), inbox, endings)
         // A thread of its own, not one of a queue's: the kernel cancels what a thread has submitted when it ends.
-        Thread.detachNewThread {
+        let status = thread_start {
             do {
                 var ring = try ProgramRing(entries: entries, options: options, inbox: inbox)
                 ready.set(.success(try setUp(&ring.context)))
@@ -69,6 +69,7 @@ public struct MainLoop: ~Copyable {
             }
             try? endings.send(number)
         }
+        if status < 0 { throw ProgramError.noThread(Errno(rawValue: -status)) }
         reactors.append(reactor)
         runningCount += 1
         return try ready.get()

@@ -60,11 +60,11 @@ public struct Acceptor<Report: Sendable>: ~Copyable {
     /// Starts another thread, and waits until it serves.
     ///
     /// - Parameter makeShard: Makes what serves there, on that thread.
-    /// - Throws: What making it throws.
+    /// - Throws: What making it throws, or a ``Failure`` if there is no thread.
     public mutating func startShard<Serving: Shard & ~Copyable>(
         _ makeShard: @escaping @Sendable () throws -> Serving
     ) throws where Serving.Report == Report {
-        let shard = ShardThread<Report>(number: shards.count, acceptor: handle, makeShard)
+        let shard = try ShardThread<Report>(number: shards.count, acceptor: handle, makeShard)
         try shard.waitUntilServing()
         shards.append(shard)
     }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-import Foundation
+import CThread
 import Support
 import Synchronization
 import SystemPackage
@@ -21,11 +21,13 @@ final class ShardThread<Report: Sendable>: Sendable {
     /// Starts the thread.
     ///
     /// When it ends, it sends its number to the acceptor.
+    ///
+    /// - Throws: A `Failure` if the kernel makes no thread.
     init<Serving: Shard & ~Copyable>(
         number: Int, acceptor: RingHandle, _ makeShard: @escaping @Sendable () throws -> Serving
-    ) where Serving.Report == Report {
+    ) throws where Serving.Report == Report {
         // A thread of its own, not one of a queue's: the kernel cancels what a thread has submitted when it ends.
-        Thread.detachNewThread {
+        let status = thread_start {
             let result = Result { () throws(Failure) in
                 do {
                     var shard = try makeShard()
@@ -38,6 +40,7 @@ final class ShardThread<Report: Sendable>: Sendable {
             self.set(.ended(result))
             try? acceptor.send(UInt64(number))
         }
+        if status < 0 { throw Failure("Cannot start a thread: \(Errno(rawValue: -status))") }
     }
 
     private func set(_ newState: State) {

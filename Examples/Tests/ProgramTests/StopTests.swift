@@ -52,7 +52,6 @@ import Testing
         #expect(!FileManager.default.fileExists(atPath: made))
     }
 
-    // No more than 8 KiB may be in a file, and the write that wants more fails instead of ending the program.
     // There is room for a signal's descriptor and the sockets, and none for a ring.
     @Test(arguments: [
         ("5", ["echo", "serve"]), ("5", ["transmit", "receive"]), ("5", ["sharded-echo"]), ("5", ["server", "serve", "ring"]),
@@ -65,6 +64,16 @@ import Testing
         #expect(outcome.errors.contains("No ring: too many files are open"))
     }
 
+    // There is room nowhere for a thread with a stack of so many kilobytes.
+    @Test(arguments: [["server", "serve", "ring"], ["sharded-echo"], ["programs", "count"]])
+    func whatCannotHaveAThreadSaysSo(words: [String]) throws {
+        let command = "ulimit -s \(1 << 37); exec \"$0\" \"$@\""
+        let outcome = try Program(words[0], Array(words.dropFirst()), through: ["sh", "-c", command]).outcome()
+        #expect(outcome.status == 1 && outcome.output.isEmpty)
+        #expect(outcome.errors.lowercased() == "error: cannot start a thread: resource temporarily unavailable\n")
+    }
+
+    // No more than 8 KiB may be in a file, and the write that wants more fails instead of ending the program.
     @Test func whatCannotBeWrittenToTheEndIsTakenAwayAndALinkToItStays() throws {
         let directory = try TemporaryDirectory()
         let (made, link) = (directory.path("made"), directory.path("link"))
