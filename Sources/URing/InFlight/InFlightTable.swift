@@ -34,8 +34,7 @@ struct InFlightTable: BitwiseCopyable {
         @usableFromInline let identity: UInt32
         /// Whether the kernel refuses what closes on this ring, and so closes nothing.
         @usableFromInline var refusesClosing = false
-        /// Whether an operation was prepared that drains: behind it the kernel may have workers carry out whatever comes, and zero-copy sends wait
-        /// for ever.
+        /// Whether an operation was prepared that drains: behind it, zero-copy sends wait for ever.
         @usableFromInline var hasDrained = false
         /// Where every slot's generation starts.
         @usableFromInline let firstGeneration: UInt64

@@ -3,8 +3,8 @@
 import CURing
 import SystemPackage
 
-// What the operations that take provided buffers have in common. All of them are routed as `pooled`, without which a ring would not look
-// for their pool.
+// What the operations that take provided buffers have in common. Those that can take buffers of an incremental pool are routed as `pooled`,
+// without which a ring would not look for their pool.
 
 extension SubmissionEntry {
     /// Lets the kernel pick a buffer from a pool.
@@ -25,6 +25,19 @@ extension SubmissionEntry {
 }
 
 extension SubmissionEntry {
+    /// Lets the kernel pick one buffer from a pool, for an operation that completes once.
+    ///
+    /// Such an operation may get to a worker thread at any time, as when others were faster 128 times to take what it waits for. From
+    /// an incremental buffer a worker takes as much as the last attempt in vain has found in another one, and no completion says so (measured on
+    /// 6.18). A multishot never gets to one, but for a read that begins there.
+    @inlinable @inline(__always)
+    func selectOneBuffer(from buffers: borrowing BufferRingHold) {
+        require(
+            buffers.state.incrementalNumber == 0,
+            "The kernel may not say where in an incremental buffer it writes once; use a multishot, or a pool of whole buffers.")
+        selectBuffer(from: buffers)
+    }
+
     /// Lets the kernel pick as many buffers from a pool as it likes, which have to follow each other as a completion counts them.
     @inlinable @inline(__always)
     func selectBundle(from buffers: borrowing BufferRingHold) {
@@ -34,11 +47,6 @@ extension SubmissionEntry {
             buffers.state.takesBundles,
             "The kernel does not say which buffers a bundle has left early; receive bundles into a pool without minimumLeft.")
         selectBuffer(from: buffers)
-    }
-
-    /// Whether all buffers of the bundle are to be in one completion, the only one.
-    var isSingleBundle: Bool {
-        opcode == .receive && ioPriority & (CURING_RECVSEND_BUNDLE | CURING_RECV_MULTISHOT) == CURING_RECVSEND_BUNDLE
     }
 }
 

@@ -6,7 +6,8 @@ import SystemPackage
 /// Reads once, into a buffer that the kernel picks from a pool when there is something to read.
 ///
 /// The result is a lease of the buffer with what was read, which is empty at the end of the file. A pool without a buffer is the error
-/// `ENOBUFS`. An incremental buffer is filled on only by files that can be polled, such as a pipe; others take all that is left of it.
+/// `ENOBUFS`. The pool has ``BufferRing/Mode/whole`` buffers; only multishots can share one. A read that a worker thread carries out has its
+/// buffer from then on, until it ends.
 ///
 /// - Requires: Linux 5.19, `IORING_OP_READ` with `IOSQE_BUFFER_SELECT`.
 /// - Important: The kernel writes to a buffer of the pool, until the completion that names it.
@@ -27,9 +28,10 @@ public struct ReadProvided: SingleShotOperation, ~Copyable {
     ///
     /// - Parameters:
     ///   - file: The file.
-    ///   - buffers: A pool of the ring that the operation is prepared on.
+    ///   - buffers: A pool of whole buffers of the ring that the operation is prepared on.
     ///   - position: Where in the file the bytes begin.
     ///   - flags: How the read is done.
+    /// - Precondition: When it is prepared, the pool is not incremental.
     @inlinable @inline(__always)
     public init(
         _ file: borrowing some FileResource & ~Copyable, into buffers: borrowing BufferRing, at position: FilePosition = .current,
@@ -45,15 +47,13 @@ public struct ReadProvided: SingleShotOperation, ~Copyable {
 
     @inlinable public static var minimumKernel: KernelVersion { KernelVersion(5, 19) }
 
-    @inlinable public static var routing: CompletionRouting { .pooled }
-
     @inlinable @inline(__always)
     @unsafe public mutating func encode(into entry: borrowing SubmissionEntry, kernelData: UnsafeMutablePointer<NoKernelData>) {
         entry.opcode = .read
         entry.setFile(file)
         entry.offset = position.rawValue
         entry.operationFlags = flags.rawValue
-        entry.selectBuffer(from: buffers)
+        entry.selectOneBuffer(from: buffers)
     }
 
     @inlinable @inline(__always)

@@ -3,67 +3,6 @@
 import CURing
 import SystemPackage
 
-/// Receives once, into as many buffers of a pool as the data of a stream takes.
-///
-/// The result is a bundle of leases, one for each buffer, in order; it is empty at the end of the stream. How many buffers the kernel takes at
-/// once is its own affair, so more data may be in the socket than came. A pool without a buffer is the error `ENOBUFS`; nothing is lost then.
-///
-/// A worker thread takes one buffer after the other while other operations take those in between, and the completion does not say which they
-/// were. So this operation cannot be ``PrepareOptions/asynchronous``, nor follow another one in a chain, nor be prepared on a ring that has
-/// prepared one with ``PrepareOptions/drains``: preparing it traps. ``ReceiveBundleMultishot`` never gets to a worker.
-///
-/// - Requires: Linux 6.10, `IORING_OP_RECV` with `IORING_RECVSEND_BUNDLE`.
-/// - Important: The kernel writes to buffers of the pool, until the completion.
-///
-/// The liburing function is `io_uring_prep_recv`; see `io_uring_prep_recv(3)`, `recv(2)`.
-@frozen
-public struct ReceiveBundle: SingleShotOperation, ~Copyable {
-    /// The socket, kept open until the operation is done.
-    public var file: FileHold
-    /// The pool, kept registered until the operation is done.
-    public var buffers: BufferRingHold
-    /// Whether to wait for data first instead of trying at once.
-    public var pollFirst: Bool
-
-    /// Makes the operation.
-    ///
-    /// - Parameters:
-    ///   - file: The connected socket, of a stream.
-    ///   - buffers: A pool of the ring that the operation is prepared on, without ``BufferRing/Mode/incremental(minimumLeft:)`` of more than zero.
-    ///   - pollFirst: Whether to wait for data first instead of trying at once, when there is none yet.
-    @inlinable @inline(__always)
-    public init(_ file: borrowing some FileResource & ~Copyable, into buffers: borrowing BufferRing, pollFirst: Bool = false) {
-        self.file = file.hold()
-        self.buffers = buffers.hold()
-        self.pollFirst = pollFirst
-    }
-
-    @inlinable public static var opcode: Opcode { .receive }
-
-    @inlinable public static var minimumKernel: KernelVersion { KernelVersion(6, 10) }
-
-    @inlinable public static var routing: CompletionRouting { .pooled }
-
-    @inlinable @inline(__always)
-    @unsafe public mutating func encode(into entry: borrowing SubmissionEntry, kernelData: UnsafeMutablePointer<NoKernelData>) {
-        entry.opcode = .receive
-        entry.setFile(file)
-        // SAFETY: the table lives as long as its ring, which has the entry.
-        require(
-            unsafe entry.table?.state.pointee.hasDrained != true,
-            "Behind an operation that drains, a worker thread may receive this; use a ReceiveBundleMultishot on this ring.")
-        entry.ioPriority = CURING_RECVSEND_BUNDLE | (pollFirst ? CURING_RECVSEND_POLL_FIRST : 0)
-        entry.selectBundle(from: buffers)
-    }
-
-    @inlinable @inline(__always)
-    @unsafe public mutating func complete(
-        _ completion: CompletionEntry, kernelData: borrowing NoKernelData
-    ) -> Result<BufferBundle, Errno> {
-        buffers.bundle(completion)
-    }
-}
-
 /// Receives again and again, each time into as many buffers of a pool as the data of a stream takes.
 ///
 /// Each result is a bundle of leases, one for each buffer, in order; an empty one is the end of the stream, and the last.

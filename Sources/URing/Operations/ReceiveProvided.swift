@@ -8,6 +8,10 @@ import SystemPackage
 /// The result is a lease of the buffer with what was received, which is empty at the end of the stream. A pool without a buffer is the error
 /// `ENOBUFS`; nothing is lost then. What of a datagram does not fit into the buffer is.
 ///
+/// The pool has ``BufferRing/Mode/whole`` buffers; only multishots can share one. A receive that a worker thread carries out, because it is
+/// ``PrepareOptions/asynchronous`` or because others were faster many times to receive from the same socket, has its buffer
+/// from then on, until it ends.
+///
 /// - Requires: Linux 5.19, `IORING_OP_RECV` with `IOSQE_BUFFER_SELECT`.
 /// - Important: The kernel writes to a buffer of the pool, until the completion that names it.
 ///
@@ -27,11 +31,11 @@ public struct ReceiveProvided: SingleShotOperation, ~Copyable {
     ///
     /// - Parameters:
     ///   - file: The connected socket.
-    ///   - buffers: A pool of the ring that the operation is prepared on.
+    ///   - buffers: A pool of whole buffers of the ring that the operation is prepared on.
     ///   - flags: How the receive is done.
     ///   - pollFirst: Whether to wait for data first instead of trying at once, when there is none yet.
-    /// - Precondition: When it is prepared, the flags have neither ``ReceiveFlags/waitAll``, with which the kernel gives an incremental buffer
-    ///   away twice, nor ``ReceiveFlags/truncate``, with which it counts bytes that it has not written.
+    /// - Precondition: When it is prepared, the pool is not incremental, and the flags have neither ``ReceiveFlags/waitAll`` nor
+    ///   ``ReceiveFlags/truncate``, with which the kernel counts bytes that it has not written.
     @inlinable @inline(__always)
     public init(
         _ file: borrowing some FileResource & ~Copyable, into buffers: borrowing BufferRing, flags: ReceiveFlags = [],
@@ -47,8 +51,6 @@ public struct ReceiveProvided: SingleShotOperation, ~Copyable {
 
     @inlinable public static var minimumKernel: KernelVersion { KernelVersion(5, 19) }
 
-    @inlinable public static var routing: CompletionRouting { .pooled }
-
     @inlinable @inline(__always)
     @unsafe public mutating func encode(into entry: borrowing SubmissionEntry, kernelData: UnsafeMutablePointer<NoKernelData>) {
         require(
@@ -58,7 +60,7 @@ public struct ReceiveProvided: SingleShotOperation, ~Copyable {
         entry.setFile(file)
         entry.operationFlags = flags.rawValue
         if pollFirst { entry.ioPriority = CURING_RECVSEND_POLL_FIRST }
-        entry.selectBuffer(from: buffers)
+        entry.selectOneBuffer(from: buffers)
     }
 
     @inlinable @inline(__always)

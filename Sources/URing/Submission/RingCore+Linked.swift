@@ -91,7 +91,6 @@ extension RingCore {
     /// Makes an entry part of the queue.
     @usableFromInline
     mutating func add(_ prepared: PreparedEntry, options: PrepareOptions) -> AnyToken {
-        keepBundleFromWorkers(prepared, options: options, after: 0)
         noteDrain(options)
         let userData = unlinkedUserData(of: prepared)
         unsafe prepared.entry.pointee.user_data = userData
@@ -116,7 +115,6 @@ extension RingCore {
         _ prepared: PreparedEntry, flag: UInt8, timeout: LinkedTimeout?, timeoutFlag: UInt8, options: PrepareOptions,
         after predecessor: UInt64
     ) -> AnyToken {
-        keepBundleFromWorkers(prepared, options: options, after: predecessor)
         noteDrain(options)
         let userData = makeCompanion(of: prepared)
         let companion = unsafe companions[prepared.userData]
@@ -153,17 +151,6 @@ extension RingCore {
         // No completion ends it, so the positions of the queues must not count it.
         completions.extraCount &-= 1
         hasSkippedSuccess = true
-    }
-
-    /// Traps if a worker could get to receive a bundle: it gives up the ring's lock between its buffers, and others take those in between.
-    ///
-    /// Workers carry out what is to be asynchronous, what drains or waits behind it, and what follows a member of a chain that they did.
-    private func keepBundleFromWorkers(_ prepared: PreparedEntry, options: PrepareOptions, after predecessor: UInt64) {
-        guard options.isAsynchronous || options.drains || predecessor != 0 else { return }
-        // SAFETY: the entry is behind the published tail.
-        require(
-            unsafe !SubmissionEntry(prepared.entry, of: table).isSingleBundle,
-            "A worker thread may not receive a bundle: let it neither be asynchronous nor drain, and have it begin its chain.")
     }
 
     /// Notes for all that is prepared from now on that something drains.

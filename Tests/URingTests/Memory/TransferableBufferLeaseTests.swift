@@ -17,10 +17,13 @@ import Testing
     private func leases(_ count: Int, of pool: borrowing BufferRing, in ring: inout Ring<Int>) throws -> LeaseStack {
         let pair = try DescriptorPair.sockets(.datagram)
         var leases = LeaseStack()
+        try ring.prepare(ReceiveMultishot(pair.first, into: pool), tag: 0)
         for index in 0..<count {
             #expect(pair.second.sendNow([UInt8(truncatingIfNeeded: index)]) == 1)
-            leases.append(try ring.run(ReceiveProvided(pair.first, into: pool)).result.get())
+            leases.append(try ring.nextCompletionWaiting().event(ReceiveMultishot.self).expectMore())
         }
+        try ring.cancelAll(on: pair.first)
+        while ring.inFlightCount > 0 { drop(try ring.nextCompletionWaiting()) }
         return leases
     }
 

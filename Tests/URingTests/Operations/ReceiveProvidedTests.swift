@@ -96,6 +96,27 @@ import Testing
             })
     }
 
+    /// A worker thread may carry them out, and the kernel does not say then how much of a buffer it has taken.
+    @Test func whatCompletesOnceTrapsOnAnIncrementalPool() async {
+        let sentence = "The kernel may not say where in an incremental buffer it writes once; use a multishot, or a pool of whole buffers."
+        expectSentence(
+            sentence,
+            of: await #expect(processExitsWith: .failure, observing: [\.standardErrorContent]) {
+                var ring = try Ring<Int>(entries: 8)
+                let pool = try ring.makeBufferRing(count: 2, byteCount: 16, mode: .incremental())
+                let pair = try DescriptorPair.sockets()
+                try ring.prepare(ReceiveProvided(pair.first, into: pool), tag: 1)
+            })
+        expectSentence(
+            sentence,
+            of: await #expect(processExitsWith: .failure, observing: [\.standardErrorContent]) {
+                var ring = try Ring<Int>(entries: 8)
+                let pool = try ring.makeBufferRing(count: 2, byteCount: 16, mode: .incremental(minimumLeft: 1))
+                let pipe = try DescriptorPair.pipe()
+                try ring.prepare(ReadProvided(pipe.first, into: pool), tag: 1)
+            })
+    }
+
     @Test func letsGoOfFileAndPoolWhenTheRingIsDropped() throws {
         let pair = try DescriptorPair.sockets()
         let other = try DescriptorPair.sockets()
