@@ -107,8 +107,14 @@ public struct SocketOption<Value: SocketOptionValue>: Sendable, Hashable {
     public let name: Int32
 
     /// Names an option by its numbers; its value must be an `int` for the kernel.
+    ///
+    /// - Precondition: It is not `SO_GET_FILTER` (nor `SO_ATTACH_FILTER`, which is the same number), whose size the kernel counts in
+    ///   instructions: it would write eight times as much as there is room for.
     @inlinable
     public init(level: Int32, name: Int32) {
+        require(
+            level != SOL_SOCKET || name != SO_ATTACH_FILTER,
+            "SO_GET_FILTER is no option with a number: the kernel counts instructions instead of bytes.")
         self.level = level
         self.name = name
     }

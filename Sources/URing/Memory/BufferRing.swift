@@ -63,12 +63,14 @@ public struct BufferRing: ~Copyable {
 
     /// Whether the kernel has a buffer, so that it makes sense to prepare an operation again that ended for want of one.
     ///
-    /// It becomes true when a lease is dropped, and at no other time.
-    public var canRearm: Bool { state.availableCount > 0 }
+    /// It becomes true when a lease is dropped, and at no other time. After an operation has found no buffer although one seems to be available,
+    /// it asks the kernel (Linux 6.8): an operation that a worker thread waits with has one already.
+    public var canRearm: Bool { state.hasAvailable }
 
     /// How many of the buffers the kernel can fill, as far as completions have been taken; in incremental mode, as far as they were read.
     ///
-    /// Asking takes in the buffers whose leases were dropped on other threads.
+    /// Those count as well that operations have which worker threads wait with. Asking takes in the buffers whose leases were dropped on
+    /// other threads.
     public var availableCount: Int { state.availableCount }
 
     /// How many of the buffers the kernel is done with and that are not back yet, because they are leased.

@@ -14,6 +14,8 @@ public struct BufferRingError: Error, CustomStringConvertible, Sendable, Hashabl
         case minimumLeft(Int)
         /// Another ring of buffers has the group's number.
         case groupInUse(UInt16)
+        /// The call came from another thread than the ring's.
+        case otherThread
         /// The kernel gives out its own entries only for groups below 2048.
         case groupNotMappable(UInt16)
         /// The kernel does not know what was asked for: rings of buffers (Linux 5.19), entries in its own memory (6.4), incremental use
@@ -38,6 +40,7 @@ public struct BufferRingError: Error, CustomStringConvertible, Sendable, Hashabl
             case .byteCount(let byteCount): "its buffers cannot have \(byteCount) bytes; they have from 1 to 2147483647"
             case .minimumLeft(let byteCount): "\(byteCount) bytes cannot be what has to be left of a buffer"
             case .groupInUse(let group): "the group \(group) is in use; give each ring of buffers a number of its own"
+            case .otherThread: "a ring of buffers is made on the thread of its ring"
             case .groupNotMappable(let group): "the kernel's own entries are to be had only for groups below 2048, not for \(group)"
             case .unsupported: "this kernel is too old for it"
             case .memory: "there is not so much memory, or the limit on locked memory (ulimit -l) is too low"
@@ -54,11 +57,11 @@ extension BufferRingError {
     }
 
     /// Finds the reason for what the kernel returned, when the numbers are those it takes.
-    init(_ errno: Errno, group: UInt16) {
+    init(_ errno: Errno, group: UInt16, of anchor: RingAnchor) {
         self.errno = errno
         cause =
             switch errno {
-            case .fileExists: .groupInUse(group)
+            case .fileExists: anchor.refusesThisThread ? .otherThread : .groupInUse(group)
             case .invalidArgument: .unsupported
             case .noMemory: .memory
             default: .other

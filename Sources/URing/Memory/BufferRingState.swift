@@ -49,6 +49,8 @@ struct BufferRingState: BitwiseCopyable {
         var leaseCount = 0
         /// How often an operation found no buffer.
         var exhaustionCount: UInt64 = 0
+        /// Whether one did, and no buffer has come back since.
+        var isExhausted = false
         /// In incremental mode, what completions have that were read and not taken.
         var records = BufferRecords()
 
@@ -108,7 +110,7 @@ struct BufferRingState: BitwiseCopyable {
                 throw error
             }
         } catch {
-            throw BufferRingError(error, group: group)
+            throw BufferRingError(error, group: group, of: anchor)
         }
         for identifier in 0..<count { enqueue(identifier) }
         publish()
@@ -166,6 +168,7 @@ struct BufferRingState: BitwiseCopyable {
         unsafe block.pointee.last = UInt16(identifier)
         unsafe block.pointee.tail = tail &+ 1
         unsafe block.pointee.availableCount += 1
+        unsafe block.pointee.isExhausted = false
     }
 
     @inline(__always)
@@ -364,6 +367,16 @@ struct BufferRingState: BitwiseCopyable {
     @usableFromInline
     func noteExhaustion() {
         unsafe block.pointee.exhaustionCount += 1
+        unsafe block.pointee.isExhausted = true
+    }
+
+    /// Whether the kernel has a buffer, as far as is known.
+    @usableFromInline var hasAvailable: Bool {
+        guard availableCount > 0 else { return false }
+        guard unsafe block.pointee.isExhausted, let count = try? kernelCount() else { return true }
+        // Else those that completions have not named are with operations that worker threads wait with.
+        unsafe block.pointee.isExhausted = count == 0
+        return count > 0
     }
 
     /// How many buffers the kernel says it has, those included whose completions have not been read.

@@ -58,6 +58,8 @@ public final class FutexWord: @unchecked Sendable {
     @discardableResult
     public func wake(count: Int = 1) -> Int {
         let count = FutexWord.wakeCount(count)
+        // Of none, the call wakes one.
+        if count == 0 { return 0 }
         // The kernel finds who waits by the address; it can fail only for bad arguments.
         return unsafe Int(max(curing_futex_wake(address, count), 0))
     }

@@ -27,6 +27,7 @@ struct RegisteredBuffersState: BitwiseCopyable {
 
     /// Makes a table that the kernel does not know yet.
     init(anchor: RingAnchor, slotCount: Int, tracksRelease: Bool) {
+        anchor.unregisterLeftBuffers()
         anchor.retain()
         let slots = UnsafeMutablePointer<RegisteredSlot.Block>.allocate(capacity: slotCount)
         unsafe block = .allocate(capacity: 1)
@@ -51,10 +52,7 @@ struct RegisteredBuffersState: BitwiseCopyable {
         // SAFETY: the caller gives up its share, which kept the block alive until here.
         unsafe block.pointee.holdCount -= 1
         guard unsafe block.pointee.holdCount == 0 else { return }
-        let status = unsafe anchor.register(CURING_UNREGISTER_BUFFERS, nil, count: 0)
-        // From another thread the kernel refuses. It then goes on knowing the memory, which is leaked rather than freed.
-        guard status == 0 else { return }
-        end()
+        if anchor.unregisterBuffers(self) { end() }
     }
 
     /// Ends a table that the kernel does not know, with the memory that only this table has.

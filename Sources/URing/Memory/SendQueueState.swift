@@ -43,7 +43,7 @@ struct SendQueueState: BitwiseCopyable {
             unsafe block.initialize(
                 to: Block(registration: registration, ringIdentity: ringIdentity, parts: .allocate(capacity: count)))
         } catch {
-            throw BufferRingError(error, group: group)
+            throw BufferRingError(error, group: group, of: anchor)
         }
     }
 
@@ -110,8 +110,8 @@ struct SendQueueState: BitwiseCopyable {
         if unsafe block.pointee.head == nil { unsafe block.pointee.head = try? block.pointee.registration.head() }
         guard var position = unsafe block.pointee.head else {
             trap(
-                "A send queue has to ask the kernel where it is; have its ring's restrictions allow `bufferRings`.", file: #fileID,
-                line: #line)
+                "A send queue has to ask the kernel where it is; prepare it on its ring's thread, and have restrictions allow `bufferRings`.",
+                file: #fileID, line: #line)
         }
         var start = unsafe block.pointee.sentByteCount
         for number in unsafe block.pointee.firstUnsent..<block.pointee.end {

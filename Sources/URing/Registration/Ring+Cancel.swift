@@ -100,7 +100,7 @@ extension RingCore {
         // With deferred task run, the end of a running operation does not wake this call of the kernel's: it would wait for all the time it
         // is given, or for ever. So it is asked not to wait, and the waiting is done where the end is worked off.
         request.timeout = Duration.zero.timespec
-        let end = timeout.map { monotonicTime() + $0 }
+        let end = timeout.map { monotonicTime().advanced(by: $0) }
         let notFound = -Errno.noSuchFileOrDirectory.rawValue
         var wasFound = false
         while true {

@@ -18,6 +18,8 @@ struct RingAnchor: BitwiseCopyable {
         var hasFileTable = false
         /// Groups of buffers that the kernel would not forget on another thread.
         var leftGroups: [UInt16] = []
+        /// A table of buffers that the kernel would not forget on another thread.
+        var leftBuffers: RegisteredBuffersState?
         /// The process-wide number of the ring.
         let ringIdentity: UInt32
     }
@@ -101,6 +103,35 @@ struct RingAnchor: BitwiseCopyable {
         if groups.isEmpty { return }
         unsafe state.pointee.leftGroups = []
         for group in groups { unregisterGroup(group) }
+    }
+
+    /// Has the kernel forget a table of buffers; whether it has.
+    ///
+    /// On another thread than the ring's it refuses, and goes on knowing the memory; the table is then kept in mind for
+    /// ``unregisterLeftBuffers()``.
+    func unregisterBuffers(_ buffers: RegisteredBuffersState) -> Bool {
+        if unsafe register(CURING_UNREGISTER_BUFFERS, nil, count: 0) == 0 { return true }
+        unsafe state.pointee.leftBuffers = buffers
+        return false
+    }
+
+    /// Has the kernel forget the table that it refused to forget before.
+    func unregisterLeftBuffers() {
+        guard let buffers = takeLeftBuffers() else { return }
+        if unregisterBuffers(buffers) { buffers.end() }
+    }
+
+    /// The table that the kernel has not forgotten; for the ring's end, which has it do so.
+    func takeLeftBuffers() -> RegisteredBuffersState? {
+        let buffers = unsafe state.pointee.leftBuffers
+        unsafe state.pointee.leftBuffers = nil
+        return buffers
+    }
+
+    /// Whether the kernel takes nothing but submissions of its own thread for the ring, and this is another.
+    var refusesThisThread: Bool {
+        // It looks at the thread first, and then finds nothing to write the answer to.
+        unsafe register(CURING_REGISTER_PROBE, nil, count: 0) == -Errno.fileExists.rawValue
     }
 
     private func unregister(_ group: UInt16) -> Int32 {

@@ -37,8 +37,10 @@ public struct RingLeftovers: Sendable, Hashable {
     let handleState: Unmanaged<RingHandleState>?
     let inboxCount: Int
     let messageTable: FileTableState?
-    /// Whether the polling thread has yet to say that it has cancelled everything.
+    /// Whether the kernel has yet to say of an entry that it has cancelled everything.
     private var isCancelling = false
+    /// Whether the kernel refuses to cancel in a call: it is older than Linux 6.0, or a filter of system calls keeps it from that.
+    private var refusesToCancel = false
 
     init(_ core: borrowing RingCore) {
         submissions = core.submissions
@@ -59,13 +61,13 @@ public struct RingLeftovers: Sendable, Hashable {
         // From here on nobody can send the ring anything.
         unsafe handleState?.takeUnretainedValue().end()
         withdrawUnpublished()
-        let end = monotonicTime() + deadline
+        let end = monotonicTime().advanced(by: deadline)
         submitPublished(until: end)
         withdrawUnconsumed()
         reapReady()
         if inFlightCount > 0 && monotonicTime() < end {
-            if isPolledByKernel { cancelAllByPollingThread() }
             cancelAll(until: end)
+            if cancelsByEntry { cancelAllByEntry() }
             reap(until: end)
         }
         if unsafe handleState != nil { collectMessages() }
@@ -74,10 +76,12 @@ public struct RingLeftovers: Sendable, Hashable {
         let leaked = max(0, unended - companions.surplusCount)
         // Else the kernel closes the files in a table of descriptors that go later than the ring in its own time.
         if unended == 0 { anchor.unregisterFiles() }
+        let leftBuffers = anchor.takeLeftBuffers()
         anchor.end()
         if isPolledByKernel { SharedPollingThreads.remove(unsafe ring.fd) }
         unsafe curing_ring_destroy(&ring)
         if unended == 0 {
+            leftBuffers?.end()
             companions.deallocate()
             table.orphan()
         } else {
@@ -117,13 +121,15 @@ public struct RingLeftovers: Sendable, Hashable {
     }
 
     /// Entries that the kernel would not take, as on a ring that was never enabled, run no more either: only a polling thread would take
-    /// them without being asked.
+    /// them without being asked, unless the ring was never enabled.
     private mutating func withdrawUnconsumed() {
-        if isPolledByKernel { return }
+        if isPolledByKernel && (submissions.pendingCount == 0 || isEnabled) { return }
         let unconsumed = submissions.unconsumedUserData
         submissions.tail &-= UInt32(unconsumed.count)
         for userData in unconsumed { withdraw(userData) }
     }
+
+    private var isEnabled: Bool { unsafe curing_enter(ring.fd, 0, 0, 0, nil, 8) != -EBADFD }
 
     private mutating func withdraw(_ userData: UInt64) {
         table.discardWithdrawn(userData)
@@ -139,7 +145,8 @@ public struct RingLeftovers: Sendable, Hashable {
     }
 
     /// Asks the kernel to cancel everything.
-    private func cancelAll(until end: Duration) {
+    private mutating func cancelAll(until end: Duration) {
+        if refusesToCancel { return }
         var request = curing_sync_cancel_reg()
         request.fd = -1
         request.flags = CURING_ASYNC_CANCEL_ANY | CURING_ASYNC_CANCEL_ALL
@@ -147,18 +154,32 @@ public struct RingLeftovers: Sendable, Hashable {
         request.timeout = Duration.zero.timespec
         while monotonicTime() < end {
             let status = unsafe curing_register(ring.fd, CURING_REGISTER_SYNC_CANCEL, &request, 1)
-            if status != -EINTR { return }
+            if status == -EINTR { continue }
+            refusesToCancel = [-EINVAL, -ENOSYS, -EPERM, -EACCES].contains(status)
+            return
         }
     }
 
-    /// Has the polling thread cancel everything: what it has given to a worker, only an entry finds.
+    /// Whether an entry finds more than the call: what the polling thread has given to a worker, or all of it.
+    private var cancelsByEntry: Bool { isPolledByKernel || refusesToCancel }
+
+    /// Cancels everything by an entry.
     ///
-    /// One such entry at a time, whose end nobody waits for; a thread that takes none, as of a ring that was never enabled, is given none.
-    private mutating func cancelAllByPollingThread() {
+    /// One such entry at a time, whose end nobody waits for; where none are taken, as on a ring that was never enabled, there is none.
+    private mutating func cancelAllByEntry() {
         if isCancelling || submissions.pendingCount > 0 { return }
         submissions.addCancelAll(CancelMatch(nil, nil, ringIdentity: table.identity), of: table)
         isCancelling = true
-        _ = submissions.publish()
+        let pending = submissions.publish()
+        if !isPolledByKernel {
+            let status = unsafe curing_enter(ring.fd, pending, 0, 0, nil, 8)
+            if status > 0 { return }
+            // It was not taken, and nobody is to take it later.
+            submissions.tail &-= 1
+            _ = submissions.publish()
+            isCancelling = false
+            return
+        }
         curing_full_fence()
         if submissions.flags & CURING_SQ_NEED_WAKEUP != 0 { _ = unsafe curing_enter(ring.fd, 0, 0, CURING_ENTER_SQ_WAKEUP, nil, 8) }
     }
@@ -184,7 +205,7 @@ public struct RingLeftovers: Sendable, Hashable {
             if inFlightCount == 0 || (status < 0 && !isTransient(status)) { return }
             cancelAll(until: end)
             // Not in each round: the entry's own completion ends a wait, too.
-            if isPolledByKernel && status == -ETIME { cancelAllByPollingThread() }
+            if cancelsByEntry && status == -ETIME { cancelAllByEntry() }
             let nothingCame = status == -ETIME || (wasCancelling && !isCancelling && inFlightCount == before)
             pause = nothingCame ? min(pause * 2, Teardown.longestPause) : Teardown.shortestPause
             let hasMadeProgress = nothingCame || inFlightCount < before || roundsWithoutEnd == Teardown.patience
@@ -274,8 +295,6 @@ public struct RingLeftovers: Sendable, Hashable {
 
     /// Releases what was sent to the ring and not looked at; the kernel posts some of it, and a part each time, when it is asked.
     private mutating func collectMessages() {
-        // What lies in the queue already needs no system call, which a thread that is not the ring's may not make.
-        reapReady()
         while unsafe entrance.enter(submit: 0, minimum: 0, flags: CURING_ENTER_GETEVENTS) >= 0, completions.readyCount > 0 { reapReady() }
     }
 

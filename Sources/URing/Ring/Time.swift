@@ -16,9 +16,16 @@ extension Duration {
     @usableFromInline
     var timespec: curing_timespec {
         if let nanoseconds = divided(by: 1_000_000_000)?.quotient { return curing_timespec(nanoseconds) }
-        // Five centuries and more.
-        let (seconds, attoseconds) = components
-        return curing_timespec(seconds: seconds, nanoseconds: attoseconds / 1_000_000_000)
+        // Five centuries and more; past what the kernel can say, there is no difference.
+        guard attoseconds < Int128(Int64.max) * 1_000_000_000_000_000_000 else { return curing_timespec(seconds: .max, nanoseconds: 0) }
+        let (seconds, rest) = components
+        return curing_timespec(seconds: seconds, nanoseconds: rest / 1_000_000_000)
+    }
+
+    /// The time so much later, as far as durations go.
+    func advanced(by other: Duration) -> Duration {
+        let (sum, overflow) = attoseconds.addingReportingOverflow(other.attoseconds)
+        return Duration(attoseconds: overflow ? .max : sum)
     }
 
     private func word(inUnitsOf unit: UInt64) -> UInt32 {

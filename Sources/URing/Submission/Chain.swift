@@ -140,12 +140,16 @@ extension Ring where Tag: BitwiseCopyable {
         try unsafe withUnsafeMutablePointer(to: &core) { (core) throws(Failure) -> Outcome in
             var chain = unsafe Chain<Tag>(core, flag: flag)
             let start = chain.start
+            // SAFETY: the table lives as long as the ring.
+            let hadDrained = unsafe core.pointee.table.state.pointee.hasDrained
             do throws(Failure) {
                 let outcome = try build(&chain)
                 unsafe core.pointee.endChain(from: start)
                 return outcome
             } catch {
                 unsafe core.pointee.withdrawChain(from: start)
+                // What would have drained never will.
+                unsafe core.pointee.table.state.pointee.hasDrained = hadDrained
                 throw error
             }
         }

@@ -219,6 +219,41 @@ import Testing
         #expect(queueAgain.capacity == 2)
     }
 
+    @Test func aPoolIsMadeOnTheThreadOfItsRing() throws {
+        let ring = Handed(try Ring<Int>(entries: 8))
+        onAnotherThread {
+            let error = #expect(throws: BufferRingError.self) { _ = try ring.value.makeBufferRing(count: 2, byteCount: 64) }
+            #expect(error?.cause == .otherThread && error?.errno == .fileExists)
+            let queueError = #expect(throws: BufferRingError.self) { _ = try ring.value.makeSendQueue(of: Buffer.self, count: 2) }
+            #expect(queueError == error)
+        }
+    }
+
+    /// A worker has taken its buffer before there is anything to put into it.
+    @Test func aBufferThatAWorkerWaitsWithIsNotThereForOthers() throws {
+        var ring = try Ring<Int>(entries: 8)
+        let pool = try ring.makeBufferRing(count: 1, byteCount: 64)
+        let silent = try DescriptorPair.sockets()
+        let other = try DescriptorPair.sockets()
+        try ring.prepare(ReceiveProvided(silent.first, into: pool), tag: 1, options: .asynchronous)
+        try ring.submit()
+        for _ in 0..<5000 where try pool.queryAvailableCount() > 0 { usleep(1000) }
+        // Nobody has said so.
+        #expect(pool.availableCount == 1 && pool.canRearm == true)
+        #expect(other.second.sendNow([1]) == 1)
+        for _ in 0..<2 {
+            #expect(try ring.run(ReceiveProvided(other.first, into: pool), tag: 2).entry.errno == .noBufferSpace)
+            #expect(pool.canRearm == false)
+        }
+        #expect(silent.second.sendNow([2]) == 1)
+        let lease = try ring.nextCompletionWaiting().take(ReceiveProvided.self).result.get()
+        #expect(lease.copyBytes() == [2])
+        #expect(pool.canRearm == false)
+        drop(lease)
+        #expect(pool.canRearm == true)
+        #expect(try ring.run(ReceiveProvided(other.first, into: pool), tag: 2).result.get().copyBytes() == [1])
+    }
+
     @Test func aReceiveInFlightKeepsADroppedPoolRegistered() throws {
         var ring = try Ring<Int>(entries: 8)
         var pool: BufferRing? = try ring.makeBufferRing(count: 2, byteCount: 64, group: 7)
@@ -227,7 +262,9 @@ import Testing
         let token = try ring.prepare(ReceiveMultishot(pair.first, into: held), tag: 1)
         try ring.submit()
         _ = consume held
-        #expect(throws: BufferRingError(.fileExists, group: 7)) { _ = try ring.makeBufferRing(count: 2, byteCount: 64, group: 7) }
+        #expect(throws: BufferRingError(.fileExists, group: 7, of: ring.core.anchor)) {
+            _ = try ring.makeBufferRing(count: 2, byteCount: 64, group: 7)
+        }
         _ = try ring.run(Send(pair.second, from: Buffer(copying: "late".utf8)), tag: 2).result.get()
         let result = try ring.nextCompletionWaiting().event(ReceiveMultishot.self).expectMore()
         #expect(result.copyBytes() == Array("late".utf8))

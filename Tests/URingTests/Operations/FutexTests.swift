@@ -217,6 +217,17 @@ import Testing
         #expect(word.value == turnCount)
     }
 
+    @Test func wakingNobodyWakesNobody() throws {
+        var ring = try Ring<Int>(entries: 8)
+        let word = FutexWord()
+        try ring.prepare(FutexWait(word, while: 0), tag: 1)
+        try ring.submit()
+        #expect(word.wake(count: 0) == 0)
+        #expect(try ring.run(FutexWake(word, count: 0), tag: 2).result.get() == 0)
+        try ring.expectNoCompletion()
+        #expect(word.wake(count: 1) == 1)
+    }
+
     @Test func aMaskWithoutABitTraps() async {
         let result = await #expect(processExitsWith: .failure, observing: [\.standardErrorContent]) {
             var ring = try Ring<Int>(entries: 8)

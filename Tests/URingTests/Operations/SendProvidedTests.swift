@@ -323,7 +323,9 @@ import Testing
     @Test func lettingGoOfAQueueFreesItsGroup() throws {
         var ring = try Ring<Int>(entries: 8)
         let kept = try ring.makeSendQueue(of: Buffer.self, count: 4, group: 3)
-        #expect(throws: BufferRingError(.fileExists, group: 3)) { _ = try ring.makeSendQueue(of: Buffer.self, count: 4, group: 3) }
+        #expect(throws: BufferRingError(.fileExists, group: 3, of: ring.core.anchor)) {
+            _ = try ring.makeSendQueue(of: Buffer.self, count: 4, group: 3)
+        }
         #expect(throws: BufferRingError(.count(5))) { _ = try ring.makeSendQueue(of: Buffer.self, count: 5, group: 4) }
         drop(kept)
         _ = try ring.makeSendQueue(of: Buffer.self, count: 4, group: 3)
@@ -353,7 +355,7 @@ import Testing
                 try other.prepare(SendBundle(pair.first, from: try ring.makeSendQueue(of: Buffer.self, count: 2)), tag: 1)
             })
         expectSentence(
-            "A send queue has to ask the kernel where it is; have its ring's restrictions allow `bufferRings`.",
+            "A send queue has to ask the kernel where it is; prepare it on its ring's thread, and have restrictions allow `bufferRings`.",
             of: await #expect(processExitsWith: .failure, observing: [\.standardErrorContent]) {
                 var options = RingOptions.recommended
                 options.flags.insert(.startsDisabled)

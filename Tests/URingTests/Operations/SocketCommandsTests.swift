@@ -96,6 +96,14 @@ import Testing
         #expect(errno == .invalidArgument)
     }
 
+    /// The kernel would write eight times as many bytes as there is room for.
+    @Test func anOptionThatIsCountedInInstructionsTraps() async {
+        let result = await #expect(processExitsWith: .failure, observing: [\.standardErrorContent]) {
+            _ = SocketOption<Int32>(level: SOL_SOCKET, name: 26)
+        }
+        expectSentence("SO_GET_FILTER is no option with a number: the kernel counts instructions instead of bytes.", of: result)
+    }
+
     @Test func keepsTheSocketOpenUntilItIsDone() throws {
         var ring = try Ring<Int>(entries: 8)
         try ring.prepare(SetSocketOption(Descriptor.socket(.ipv4, .stream), .keepAlive, to: true), tag: 0)

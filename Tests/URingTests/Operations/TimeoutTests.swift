@@ -32,13 +32,16 @@ import Testing
     }
 
     /// Five centuries of nanoseconds are what 64 bits hold; beyond that the conversion is another.
-    @Test(arguments: [
+    private static let times: [(Duration, Int64, Int64)] = [
         (Duration.zero, 0, 0), (.nanoseconds(1), 0, 1), (.nanoseconds(999_999_999), 0, 999_999_999), (.seconds(1), 1, 0),
         (.seconds(18_446_744_073) + .nanoseconds(709_551_615), 18_446_744_073, 709_551_615),
         (.seconds(18_446_744_073) + .nanoseconds(709_551_616), 18_446_744_073, 709_551_616),
         (.seconds(18_446_744_074) + .nanoseconds(7), 18_446_744_074, 7), (.seconds(Int64.max), Int64.max, 0),
         (Duration(secondsComponent: 3, attosecondsComponent: 999_999_999_999_999_999), 3, 999_999_999), (.seconds(Int64.min), 0, 0),
-    ]) func anyTimeIsSecondsAndNanosecondsForTheKernel(time: Duration, seconds: Int64, nanoseconds: Int64) {
+        (.seconds(Int64.max) + .seconds(1), Int64.max, 0), (Duration(attoseconds: .max), Int64.max, 0),
+    ]
+
+    @Test(arguments: times) func anyTimeIsSecondsAndNanosecondsForTheKernel(time: Duration, seconds: Int64, nanoseconds: Int64) {
         let kernelTime = time.timespec
         #expect(kernelTime.seconds == seconds)
         #expect(kernelTime.nanoseconds == nanoseconds)
@@ -50,6 +53,20 @@ import Testing
         #expect(!PayloadLayout.isBoxed(Timeout.self, capacity: capacity))
         #expect(!PayloadLayout.isBoxed(Poll.self, capacity: capacity))
         #expect(!PayloadLayout.isBoxed(Cancel.self, capacity: capacity))
+    }
+
+    /// As a time far ahead is when it is counted from now.
+    @Test func aTimeThatNobodySeesIsNotOver() throws {
+        var ring = try Ring<Int>(entries: 8)
+        let pipe = try DescriptorPair.pipe()
+        try ring.prepare(Timeout(at: TimeoutClock.realTime.now + .seconds(Int64.max), on: .realTime), tag: 0)
+        try ring.prepare(Timeout(after: Duration(attoseconds: .max)), tag: 0)
+        let read = try ring.prepare(
+            Read(pipe.first, into: Buffer(byteCapacity: 8)), tag: 0, timeout: .after(Duration(attoseconds: .max)))
+        try ring.submit()
+        try ring.expectNoCompletion()
+        #expect(try ring.cancel(read, waitingAtMost: Duration(attoseconds: .max)) == .found)
+        #expect(ring.inFlightCount >= 2)
     }
 
     @Test(arguments: TimeoutClock.allCases) func expiresAfterAWhileOnEachClock(clock: TimeoutClock) throws {

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import CURing
+import SystemPackage
 import Testing
 
 @testable import URing
@@ -45,6 +47,53 @@ import Testing
         try ring.expectNoCompletion()
         #expect(ring.close(deadline: .seconds(5)).isEmpty)
         expectHeld(from.first, false)
+    }
+
+    /// As on a kernel before 6.0, or with a filter of system calls.
+    @Test func whereTheCallIsRefusedAnEntryCancels() throws {
+        var options = RingOptions.recommended
+        options.flags.insert(.startsDisabled)
+        var ring = try Ring<Int>(entries: 8, options: options)
+        try ring.restrict(
+            to: RingRestrictions(operations: [.read, .asyncCancel]),
+            with: RingRestrictions.Registration.releases.filter { $0.rawValue == CURING_REGISTER_ENABLE_RINGS })
+        try ring.enable()
+        let pipes = [try Handed(DescriptorPair.pipe()), try Handed(DescriptorPair.pipe())]
+        for pipe in pipes {
+            try ring.prepare(Read(pipe.value.first, into: Buffer(byteCapacity: 8)), tag: 0)
+            try ring.prepare(Read(pipe.value.first, into: Buffer(byteCapacity: 8)), tag: 0, options: .asynchronous)
+        }
+        try ring.submit()
+        try ring.expectNoCompletion()
+        #expect(throws: Errno.permissionDenied) { try ring.cancelAll() }
+        #expect(ring.close(deadline: .seconds(5)).isEmpty)
+        for pipe in pipes { expectHeld(pipe.value.first, false) }
+    }
+
+    /// A polling thread takes nothing before its ring is enabled.
+    @Test func whatAPollingThreadNeverTookIsWithdrawn() throws {
+        var options = RingOptions.recommended(submissionPolling: .init(idle: .milliseconds(1), mayShareProcessor: true))
+        options.flags.insert(.startsDisabled)
+        var ring = try Ring<Int>(entries: 8, options: options)
+        let pipe = try DescriptorPair.pipe()
+        try ring.prepare(Read(pipe.first, into: Buffer(byteCapacity: 8)), tag: 0)
+        #expect(try ring.submit().submitted == 1)
+        #expect(ring.close(deadline: .seconds(5)).isEmpty)
+        expectHeld(pipe.first, false)
+    }
+
+    @Test func aDeadlineMayBeAnyDuration() throws {
+        for deadline in [Duration(attoseconds: .max), .seconds(Int64.max), Duration(attoseconds: .min), .zero] {
+            var ring = try Ring<Int>(entries: 8)
+            try ring.prepare(Nop(), tag: 0)
+            try ring.submit()
+            #expect(ring.close(deadline: deadline).isEmpty)
+        }
+        var ring = try Ring<Int>(entries: 8)
+        let pipe = try DescriptorPair.pipe()
+        try ring.prepare(Read(pipe.first, into: Buffer(byteCapacity: 8)), tag: 0)
+        try ring.submit()
+        #expect(ring.close(deadline: Duration(attoseconds: .max)).isEmpty)
     }
 
     /// Nothing is left to be cancelled, so that the table can go, whatever the time.

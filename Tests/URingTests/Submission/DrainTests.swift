@@ -23,6 +23,13 @@ import Testing
                 _ = try chain.prepare(SendZeroCopy(pair.client, from: Buffer(copying: [1])), tag: 0, options: .drain)
             }
         }
+        // What is taken back does not, either.
+        #expect(throws: NoCompletion.self) {
+            try ring.link { chain in
+                try chain.prepare(Nop(), tag: 0, options: .drain)
+                throw NoCompletion()
+            }
+        }
         // Nothing drained, so it can be sent.
         let count = try ring.runZeroCopy(SendZeroCopy(pair.client, from: Buffer(copying: [1, 2])), tag: 1)
         #expect(count == 2 && ring.inFlightCount == 0)
