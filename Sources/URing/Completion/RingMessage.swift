@@ -99,8 +99,8 @@ extension CompletionCore {
 extension Ring {
     /// Makes a handle by which other threads can wake this ring, and send it messages and descriptors.
     ///
-    /// A ring can have any number of handles, each with a tag of its own. The kernel then keeps a second descriptor open for the ring, as long
-    /// as there is a handle.
+    /// A ring can have any number of handles, each with a tag of its own. The kernel then keeps a second descriptor open for the ring, from
+    /// the first handle on until the ring has ended and the last handle is gone.
     ///
     /// - Parameter messageTag: The tag that messages arrive with.
     /// - Returns: The handle.

@@ -5,8 +5,8 @@ import SystemPackage
 
 /// A ring's table of direct descriptors: files that this ring alone knows, by their slots.
 ///
-/// Make it with ``Ring/makeFileTable(count:allocating:tracksRelease:)``. A ring has one table at the most. Dropping the value ends the table when the
-/// last ``DirectDescriptor`` in it is gone.
+/// Make it with ``Ring/makeFileTable(count:allocating:tracksRelease:)``. A ring has one table at the most. Dropping the value ends the table
+/// when the last ``DirectDescriptor`` in it is gone.
 @frozen
 public struct FileTable: ~Copyable {
     @usableFromInline let state: FileTableState
@@ -23,6 +23,8 @@ public struct FileTable: ~Copyable {
     public var count: Int { state.count }
 
     /// How many slots have an owner: a file, or a ``FileSlot`` that was chosen.
+    ///
+    /// A file in a slot that the kernel has chosen counts when its completion is taken.
     public var usedCount: Int { state.usedCount }
 
     /// The slots that the kernel chooses from; the others are for ``slot(_:)``.

@@ -325,7 +325,9 @@ extension SocketAddress: CustomStringConvertible {
         }
     }
 
-    /// The address as ``init(parsing:)`` reads it, unless a Unix name is not UTF-8; other families by number.
+    /// The address as ``init(parsing:)`` reads it, unless a Unix name is not UTF-8 or a path has 106 bytes or more; other families by number.
+    ///
+    /// It leaves out the flow information of IPv6.
     public var description: String {
         if let port {
             guard let ipText else { return "" }

@@ -36,11 +36,15 @@ extension Message {
     public static var maximumDescriptorCount: Int { 253 }
 
     /// How much room a control message takes whose payload has so many bytes.
+    ///
+    /// - Precondition: The count is not negative, and at most 1 MiB.
     public static func controlByteCount(forPayload byteCount: Int) -> Int {
         ControlLayout.space(byteCount)
     }
 
     /// How much room so many descriptors take.
+    ///
+    /// - Precondition: The count is not negative, and their numbers have at most 1 MiB.
     public static func controlByteCount(forDescriptors count: Int) -> Int {
         ControlLayout.space(count * MemoryLayout<Int32>.size)
     }

@@ -106,7 +106,7 @@ public struct RegisteredBuffers: ~Copyable {
     ///   - other: The other table.
     ///   - offset: The first slot here.
     /// - Throws: Why they could not be registered; the table is then as it was.
-    /// - Precondition: It is another table, and both have these slots.
+    /// - Precondition: It is another table, and both have these slots, of which there is at least one.
     ///
     /// The liburing function is `io_uring_clone_buffers_offset`; see `io_uring_clone_buffers(3)`. Linux 6.13.
     public func clone(

@@ -133,7 +133,7 @@ extension Accept where File == DirectDescriptor {
 /// connection as well, and it can be prepared again; `ECONNABORTED`, `EMFILE` and their like are failures that end it too.
 ///
 /// When a ring's file table is full, the kernel accepts one more connection, drops it, and ends this with ``MultishotEnding/tableFull``:
-/// watch ``FileTable/usedCount``, and prepare it again when a slot is free.
+/// watch ``FileTable/usedCount``, which leaves out what was not taken yet, and prepare it again when a slot is free.
 ///
 /// - Requires: Linux 5.19, `IORING_OP_ACCEPT` with `IORING_ACCEPT_MULTISHOT`.
 /// - Important: The kernel touches no memory.

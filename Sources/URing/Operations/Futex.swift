@@ -55,7 +55,7 @@ public struct FutexWait: SingleShotOperation, ~Copyable {
 
 /// Wakes threads and rings that wait for a word.
 ///
-/// The result says how many there were.
+/// The result says how many there were; a ``FutexWaitVectored`` that has the word twice is two.
 ///
 /// - Requires: Linux 6.7, `IORING_OP_FUTEX_WAKE`.
 /// - Important: The kernel does not touch the word, whose address it goes by.

@@ -69,8 +69,9 @@ public struct OpenFlags: OptionSet, Sendable, Hashable {
 /// The result is its descriptor, which is closed when nobody takes it. When a ring's file table has no free slot for it, the error is
 /// ``SystemPackage/Errno/fileTableFull``; a file that was to be made has been made by then.
 ///
-/// The kernel first tries without waiting: a FIFO without its other end is then opened for reading, and for writing is `ENXIO`. With
-/// ``PrepareOptions/asynchronous`` a worker thread waits for the other end; a cancel ends that with `EINTR` in the result.
+/// The kernel first tries without waiting, unless the operation is asynchronous or comes behind one that drains: a FIFO without its other end
+/// is then opened for reading, and for writing is `ENXIO`. With ``PrepareOptions/asynchronous`` a worker thread waits for the other end; a
+/// cancel ends that with `EINTR` in the result.
 ///
 /// - Requires: Linux 5.6, `IORING_OP_OPENAT`; into a file table Linux 5.15, into any slot of it 5.19.
 /// - Important: The kernel has its own copy of the path once the entry is consumed.

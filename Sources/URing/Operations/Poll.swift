@@ -106,7 +106,8 @@ public struct Poll: SingleShotOperation, ~Copyable {
 ///
 /// Each event says what the file has become ready for. It is edge-triggered: an event comes when something happens, at once if the file
 /// is ready already, and not again for what was left unread. A poll that ends with ``MultishotEnding/rearm`` has reported a last
-/// event, because the completion queue was full.
+/// event, because the completion queue was full, or because the file cannot be waited for, such as a regular file: that is always ready, and
+/// prepared again it ends at once again. Events that such a file does not report are `EINVAL`.
 ///
 /// - Requires: Linux 5.13, `IORING_OP_POLL_ADD` with `IORING_POLL_ADD_MULTI`.
 /// - Important: The kernel touches no memory. It keeps the file open, so closing the descriptor elsewhere does not end this; a

@@ -59,7 +59,7 @@ public struct RegisterDescriptor: SingleShotOperation, ~Copyable {
 
 /// Installs a direct descriptor as a normal one, beside its slot.
 ///
-/// The result is the new descriptor, close-on-exec; the slot keeps the file as well.
+/// The result is the new descriptor, close-on-exec; the slot keeps the file as well. With ``PrepareOptions/personality`` it is `EPERM`.
 ///
 /// - Requires: Linux 6.8, `IORING_OP_FIXED_FD_INSTALL`.
 /// - Important: The kernel touches no memory.

@@ -70,8 +70,9 @@ public struct SendProvided<Memory: ByteSource & ~Copyable>: SingleShotOperation,
 /// kernel has ended it although something is left, also because it was cancelled or the connection failed after a part: prepared again it
 /// goes on where it ended, or fails.
 ///
-/// A worker thread does not send it: prepared as ``PrepareOptions/asynchronous`` it ends with `ECANCELED` at once when the socket has room
-/// (measured on Linux 6.18).
+/// A worker thread does not send it: prepared as ``PrepareOptions/asynchronous``, or the first behind what drains, it ends with `ECANCELED` at
+/// once when the socket has room (measured on Linux 6.18), with nothing sent; the ending is ``MultishotEnding/cancelled`` then. Prepared again
+/// it goes on.
 ///
 /// - Requires: Linux 6.10, `IORING_OP_SEND` with `IORING_RECVSEND_BUNDLE`.
 /// - Important: The kernel reads the elements' bytes until the last completion.

@@ -5,9 +5,9 @@ import SystemPackage
 
 /// Sets an option of a socket.
 ///
-/// The result is empty. This is how a ``DirectDescriptor``, which setsockopt(2) does not know, gets its options; a ``Descriptor`` gets them without a
-/// ring with ``Descriptor/setOption(_:to:)``. An option that the socket does not have is `ENOPROTOOPT`, or
-/// `EOPNOTSUPP` where the kind of socket has no such options.
+/// The result is empty. This is how a ``DirectDescriptor``, which setsockopt(2) does not know, gets its options; a ``Descriptor`` gets them
+/// without a ring with ``Descriptor/setOption(_:to:)``. An option that the socket does not have is `ENOPROTOOPT`, or `EOPNOTSUPP` where the
+/// kind of socket has no such options.
 ///
 /// - Requires: Linux 6.7, `IORING_OP_URING_CMD` with `SOCKET_URING_OP_SETSOCKOPT`.
 /// - Important: The kernel reads the value from the operation's kernel data until the completion.

@@ -210,7 +210,8 @@ public struct Connect: SingleShotOperation, ~Copyable {
 
 /// Ends a connection, or one half of it.
 ///
-/// Receives that wait on the socket end with 0, and accepts with `EINVAL`; this is one way to end them.
+/// Receives that wait on the socket end with 0, and accepts with `EINVAL`; this is one way to end them. An ``AcceptMultishot`` on a Unix socket
+/// and a ``ReceiveMultishot`` of datagrams go on (6.18): these are cancelled.
 ///
 /// - Requires: Linux 5.11, `IORING_OP_SHUTDOWN`.
 /// - Important: The kernel touches no memory.

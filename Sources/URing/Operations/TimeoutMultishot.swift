@@ -32,7 +32,8 @@ public struct TimeoutMultishot: MultishotOperation, ~Copyable {
     /// Makes a timeout that repeats.
     ///
     /// - Parameters:
-    ///   - interval: The time from tick to tick.
+    ///   - interval: The time from tick to tick. With one that is shorter than a tick takes to be dealt with, ``Ring/nextCompletion()`` is
+    ///     never nil.
     ///   - clock: The clock to go by.
     ///   - count: How many ticks there are, or nil for no end.
     /// - Precondition: The count is positive, and less than 2^32.

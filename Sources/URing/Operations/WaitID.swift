@@ -95,8 +95,8 @@ public struct ChildStatus: BitwiseCopyable, Sendable {
 ///
 /// - Requires: Linux 6.7, `IORING_OP_WAITID`.
 /// - Important: The kernel writes to the operation's kernel data until the completion. The operation does not fit a slot of the in-flight table
-///   and lies in a box. Any wait of the process for the same child, such as that of Foundation for its own, and this compete for it: wait for one by
-///   its number or its descriptor, rather than for any.
+///   and lies in a box. Any wait of the process for the same child, such as that of Foundation for its own, and this compete for it: wait for
+///   one by its number or its descriptor, rather than for any.
 ///
 /// The liburing function is `io_uring_prep_waitid`; see `io_uring_prep_waitid(3)`, `waitid(2)`.
 @frozen

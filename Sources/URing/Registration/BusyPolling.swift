@@ -13,7 +13,7 @@ public struct BusyPolling: Sendable, Hashable {
         case named
     }
 
-    /// How long to poll before each wait; the kernel counts microseconds.
+    /// How long to poll before each wait; the kernel counts microseconds, and takes 10 milliseconds at most.
     public var time: Duration
     /// Whether the devices are to leave their interrupts off as long as there is polling.
     public var isPreferred: Bool

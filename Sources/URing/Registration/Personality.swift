@@ -45,7 +45,7 @@ extension Ring where Tag: BitwiseCopyable {
     /// Registers the present credentials of the calling thread: user, group, capabilities and security context.
     ///
     /// - Returns: The registered credentials, for ``PrepareOptions``.
-    /// - Throws: `ENOMEM`, or `EEXIST` from another thread than the ring's.
+    /// - Throws: `ENOMEM`, `EBUSY` if there are 65535 already, or `EEXIST` from another thread than the ring's.
     /// - Requires: Linux 5.6, `IORING_REGISTER_PERSONALITY`.
     ///
     /// The liburing function is `io_uring_register_personality`; see `io_uring_register_personality(3)`.

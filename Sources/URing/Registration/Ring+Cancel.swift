@@ -8,10 +8,10 @@ import SystemPackage
 extension Ring where Tag: BitwiseCopyable {
     /// Cancels an operation now, and waits until it has ended.
     ///
-    /// The operation's completion can be had when this returns, except with a polling thread, which posts it in its own time, and does not
-    /// find what a worker thread is carrying out. Nothing is submitted by it, and an operation that was prepared and not
-    /// submitted is not found. It gets through when a ``Cancel`` does not, as behind an operation that drains; what the drain
-    /// holds up it does not find.
+    /// The operation's completion can be had when this returns, except with a polling thread, which posts it in its own time, and does not find
+    /// what a worker thread is carrying out. (With ``RingOptions/Flags/deferredTaskRun`` and without ``RingOptions/Flags/showsPendingTaskRun``,
+    /// after ``Ring/processPending()``.) Nothing is submitted by it, and an operation that was prepared and not submitted is not found. It gets
+    /// through when a ``Cancel`` does not, as behind an operation that drains; what the drain holds up it does not find.
     ///
     /// - Parameters:
     ///   - target: The operation, which this ring prepared.

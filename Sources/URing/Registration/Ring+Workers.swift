@@ -21,12 +21,17 @@ public struct WorkerLimits: Sendable, Hashable {
 extension Ring {
     /// How many worker threads the kernel starts at most for this thread's operations; up to Linux 6.3 on each NUMA node.
     ///
+    /// For a thread that has not entered a ring yet, both are 0.
+    ///
     /// The liburing function is `io_uring_register_iowq_max_workers`; see `io_uring_register_iowq_max_workers(3)`. Linux 5.15.
     public mutating func workerLimits() throws(Errno) -> WorkerLimits {
         try core.exchangeWorkerLimits(0, 0)
     }
 
-    /// Sets how many worker threads the kernel starts at most for this thread's operations; up to Linux 6.3 on each NUMA node.
+    /// Sets how many worker threads the kernel starts at most; up to Linux 6.3 on each NUMA node.
+    ///
+    /// It does so for all that this thread does with rings, and for every other thread that has entered this ring, whatever ring it uses.
+    /// With a polling thread it is that thread's operations.
     ///
     /// - Returns: The limits until now.
     /// - Precondition: Both limits are positive, and less than 2^31.
@@ -45,7 +50,7 @@ extension Ring {
     /// Binds the worker threads to processors.
     ///
     /// - Parameter processors: Their numbers; nil for all that the process may use.
-    /// - Throws: `EINVAL` if one is not there, or not for this process to use.
+    /// - Throws: `EINVAL` if one is not there, or not for this process to use, or if this thread has not entered a ring yet.
     /// - Precondition: There is at least one, and the numbers are not negative.
     ///
     /// The liburing functions are `io_uring_register_iowq_aff` and `io_uring_unregister_iowq_aff`; see `io_uring_register_iowq_aff(3)`. Linux

@@ -10,7 +10,7 @@ public struct RingRestrictions: Sendable, Hashable {
     /// What may be registered with the ring; the calls for anything else throw `EACCES`.
     ///
     /// What the ring needs to release what it has is always allowed, as far as the kernel knows it: unregistering, cancelling, and emptying
-    /// slots of its file table.
+    /// slots of its file table; so slots of a table that was made before can be filled as well.
     public var registrations: Set<Registration>
     /// The flags that entries may have; an entry with another ends with `EACCES`.
     public var allowedFlags: EntryFlags
@@ -21,7 +21,8 @@ public struct RingRestrictions: Sendable, Hashable {
     ///
     /// - Parameters:
     ///   - operations: The operations that the ring takes. What it does itself counts as well: a chain with a timeout has ``Opcode/linkTimeout``
-    ///     in it, and closing with cancelling ``Opcode/asyncCancel``. With a polling thread the ring's end needs that, too, for what a worker thread
+    ///     in it, closing with cancelling ``Opcode/asyncCancel``, and a
+    ///     ``Close`` that has to be put off ``Opcode/nop``. With a polling thread the ring's end needs that, too, for what a worker thread
     ///     carries out.
     ///   - registrations: What may be registered with the ring.
     ///   - allowedFlags: The flags that entries may have; all by default.
@@ -165,8 +166,8 @@ extension Ring where Tag: BitwiseCopyable {
     /// For a ring that code uses which is not to do everything: the kernel checks each entry and each registration.
     ///
     /// - Parameter restrictions: What is allowed.
-    /// - Throws: `EBADFD` if the ring is enabled, which only ``RingOptions/Flags/startsDisabled`` prevents; `EBUSY` if it is restricted
-    ///   already; `EINVAL` if the kernel does not know an operation or a registration.
+    /// - Throws: `EBADFD` if the ring is enabled, which only ``RingOptions/Flags/startsDisabled`` prevents, or `EACCES` if it is restricted,
+    ///   too; `EBUSY` if it is restricted already; `EINVAL` if the kernel does not know an operation or a registration.
     /// - Requires: Linux 5.10, `IORING_REGISTER_RESTRICTIONS`.
     ///
     /// The liburing function is `io_uring_register_restrictions`; see `io_uring_register_restrictions(3)`.

@@ -68,7 +68,8 @@ struct CompletionQueue: BitwiseCopyable {
     @inlinable
     var first: QueuedCompletion {
         // SAFETY: the entry is before the tail, and its place stays ours until the head passes it. The user data is followed by the result and
-        // the flags, which are one word with the flags above where numbers begin with their lowest byte, as on all machines that Swift has Linux for.
+        // the flags, which are one word with the flags above where numbers begin with their lowest byte, as on all machines that Swift has
+        // Linux for.
         @inline(__always) get { unsafe nextPlace.load(as: QueuedCompletion.self) }
     }
 

@@ -99,7 +99,7 @@ public struct Ring<Tag: BitwiseCopyable>: ~Copyable {
     /// How many operations can be prepared before the queue is full.
     public var availableEntries: Int { Int(core.submissions.room) }
 
-    /// How many operations the kernel has not finished, or been shown, yet.
+    /// How many operations are prepared whose last completion has not been read.
     public var inFlightCount: Int { core.inFlightCount }
 
     // MARK: Submitting
@@ -117,7 +117,7 @@ public struct Ring<Tag: BitwiseCopyable>: ~Copyable {
     /// Submits what is prepared and waits until so many completions are ready, in one system call.
     ///
     /// - Parameter count: How many completions to wait for, those included that are ready already. The kernel waits for no more than the
-    ///   completion queue holds; it waits for ever if fewer can come.
+    ///   completion queue holds; it waits for ever if fewer can come. It is not negative.
     /// - Returns: What was submitted, and whether the wait ended early.
     /// - Throws: What the kernel says of the submission as a whole. A signal, or a ``Timeout`` that expires, is not an error: see the result.
     ///
@@ -208,7 +208,8 @@ public struct Ring<Tag: BitwiseCopyable>: ~Copyable {
         return nil
     }
 
-    /// How many completions can be had without a system call.
+    /// How many entries lie in the completion queue, to be had without a system call; some give no completion of their own, as a limit to the
+    /// time of an operation, and a wake-up.
     @inlinable
     public var readyCount: Int { Int(core.completions.readyCount) }
 }

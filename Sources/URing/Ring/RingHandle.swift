@@ -12,7 +12,8 @@ import SystemPackage
 /// ``SendRingDescriptor`` as well.
 ///
 /// What was sent is not lost, also when the receiver's completion queue is full. What the receiver has not looked at when its ring ends goes
-/// with the ring; descriptors among it are closed. Afterwards sending fails with `EBADFD`, ``SystemPackage/Errno/ringGone``.
+/// with the ring; descriptors among it are closed, unless the ring ends on another thread than its own: the kernel then keeps what it has
+/// deferred. Afterwards sending fails with `EBADFD`, ``SystemPackage/Errno/ringGone``.
 @frozen
 public struct RingHandle: Sendable {
     @usableFromInline let state: RingHandleState

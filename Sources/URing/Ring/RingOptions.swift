@@ -20,7 +20,7 @@ public struct RingOptions: Sendable, Hashable {
 
         /// Polls the device for completions; only for direct I/O on devices that can.
         public static let ioPolling = Flags(rawValue: CURING_SETUP_IOPOLL)
-        /// Caps sizes that are too large instead of failing.
+        /// Caps sizes that are too large, as far as 32 bits go, instead of failing.
         public static let clampsSizes = Flags(rawValue: CURING_SETUP_CLAMP)
         /// Starts the ring disabled, until ``Ring/enable()``: the thread that enables it becomes its submitter (Linux 5.10).
         public static let startsDisabled = Flags(rawValue: CURING_SETUP_R_DISABLED)

@@ -11,6 +11,9 @@ public struct SubmitResult: Sendable, Hashable {
     public var timedOut: Bool
     /// Whether the wait ended before enough completions were there, and before the time was up: by a signal, or since a ``Timeout`` of the ring
     /// expired, which ends every wait.
+    ///
+    /// Without ``RingOptions/Flags/deferredTaskRun`` a timeout that has reached its count ends it, too. On a ring with
+    /// ``RingOptions/Flags/ioPolling`` that polls for nothing, as when workers have everything, every wait ends at once.
     public var interrupted: Bool
 
     @inlinable @inline(__always)

@@ -8,7 +8,7 @@ public enum ChainError: Error, Sendable, Hashable {
     /// The chain has more entries than the ring can submit at once; a member takes one, and its timeout another.
     ///
     /// The limit is the size of the submission queue, or 8 where the rings of several share one polling thread, which takes no more
-    /// from each at a time.
+    /// from each at a time; so it stays when the others have ended.
     case tooLong(limit: Int)
     /// What was queued before the chain had to be submitted first, and could not be; or the kernel would refuse the options.
     case failed(Errno)
@@ -97,10 +97,10 @@ extension Ring where Tag: BitwiseCopyable {
     /// - Important: Of an ``Fsync``, a ``RenameAt`` and most others that work on names and attributes of files it does not: what is behind one of
     ///   them starts although it has failed. <doc:LinkedRequests> lists them.
     ///
-    /// Each has a completion of its own, and they come in order, though that of a member with a time limit may come later. When one fails,
-    /// or transfers less than was asked for, those after it do not start: they end with `ECANCELED`, and ``Completed/cancelledByLink``
-    /// tells that from being cancelled otherwise. Sends and receives count as complete with less, unless they wait for everything
-    /// (`MSG_WAITALL`).
+    /// Each has a completion of its own, and they come in order, though that of a member with a time limit may come later, and that of a
+    /// ``MergedNotification`` when its memory is free. When one fails, or transfers less than was asked for, those after it do not start: they
+    /// end with `ECANCELED`, and ``Completed/cancelledByLink`` tells that from being cancelled otherwise. Sends and receives count as complete
+    /// with less, unless they wait for everything (`MSG_WAITALL`).
     ///
     /// The chain goes to the kernel as a whole, with the next submission. If the queue does not hold it besides what is queued, that
     /// is submitted first. When the closure throws, nothing of the chain is queued, and its operations are dropped.

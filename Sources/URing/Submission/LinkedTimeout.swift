@@ -8,7 +8,7 @@ import CURing
 /// then, and ``Completed/timedOut`` says why. The time counts from when the operation starts, in a chain from when its turn comes.
 ///
 /// It has no power over an operation that blocks a worker thread from the start, such as a splice from an empty pipe, or anything
-/// prepared with ``PrepareOptions/isAsynchronous`` on a file that cannot be polled: the kernel starts the clock when the
+/// prepared with ``PrepareOptions/isAsynchronous``, or behind what drains, on a file that cannot be polled: the kernel starts the clock when the
 /// operation has been tried once.
 public struct LinkedTimeout: Sendable, Hashable {
     /// How long, or with ``isAbsolute`` until when.

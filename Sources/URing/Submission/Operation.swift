@@ -106,7 +106,8 @@ extension MultishotOperation where Self: ~Copyable {
 public enum MultishotEnding: Sendable, Hashable {
     /// The kernel ended it although nothing failed: prepare it again.
     ///
-    /// The last completion carries a result like all others.
+    /// The last completion carries a result like all others. A ``PollMultishot`` of a file that is always ready, such as a regular one, ends
+    /// so each time at once.
     case rearm
     /// The completion queue was full, and nothing else was wrong: prepare it again.
     ///
@@ -119,7 +120,7 @@ public enum MultishotEnding: Sendable, Hashable {
     case outOfBuffers
     /// The ring's file table was full, and one connection is lost: prepare it again when a slot is free.
     case tableFull
-    /// It was cancelled.
+    /// It was cancelled; a ``SendBundle`` also when a worker thread was to carry it out.
     case cancelled
     /// It failed, and would again.
     case failed(Errno)
