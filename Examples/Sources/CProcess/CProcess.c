@@ -10,6 +10,7 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
+#include <string.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -21,11 +22,47 @@ __attribute__((constructor)) static void fill_standard_descriptors(void) {
     }
 }
 
-// Changes whether SIGINT and SIGTERM are blocked.
+// The bytes of one character in UTF-8, or 0 if there is none; a text ends with a NUL.
+static int character_bytes(const unsigned char *text) {
+    int count = text[0] < 0x80 ? 1 : text[0] < 0xC2 ? 0 : text[0] < 0xE0 ? 2 : text[0] < 0xF0 ? 3 : text[0] < 0xF5 ? 4 : 0;
+    for (int index = 1; index < count; index += 1) {
+        if ((text[index] & 0xC0) != 0x80) return 0;
+    }
+    // What is longer than it has to be, half of a surrogate pair, and what is beyond the last character.
+    if (text[0] == 0xE0 && text[1] < 0xA0) return 0;
+    if (text[0] == 0xED && text[1] >= 0xA0) return 0;
+    if (text[0] == 0xF0 && text[1] < 0x90) return 0;
+    if (text[0] == 0xF4 && text[1] >= 0x90) return 0;
+    return count;
+}
+
+static void refuse(const char *sentence) {
+    if (write(STDERR_FILENO, sentence, strlen(sentence)) < 0) _exit(1);
+    _exit(1);
+}
+
+// Swift reads the arguments from /proc, and has none where that is not mounted. In those that are not UTF-8 it replaces what is wrong, and the name
+// of one file may become another's.
+__attribute__((constructor)) static void check_arguments(int count, char **arguments) {
+    if (count > 1 && access("/proc/self/cmdline", R_OK) < 0) refuse("Error: The arguments cannot be read: /proc is not mounted.\n");
+    for (int index = 1; index < count; index += 1) {
+        const unsigned char *text = (const unsigned char *)arguments[index];
+        while (*text != 0) {
+            int bytes = character_bytes(text);
+            if (bytes == 0) refuse("Error: An argument is not UTF-8, as a name of a file has to be here.\n");
+            text += bytes;
+        }
+    }
+}
+
+// Changes whether SIGINT and SIGTERM are blocked, and SIGHUP, unless the program was started to outlive its terminal.
 static int change_mask(int how, sigset_t *signals) {
     sigemptyset(signals);
     sigaddset(signals, SIGINT);
     sigaddset(signals, SIGTERM);
+    struct sigaction previous;
+    if (sigaction(SIGHUP, NULL, &previous) < 0) return -errno;
+    if (previous.sa_handler != SIG_IGN) sigaddset(signals, SIGHUP);
     return sigprocmask(how, signals, NULL) < 0 ? -errno : 0;
 }
 

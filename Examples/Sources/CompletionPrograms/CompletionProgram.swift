@@ -93,6 +93,8 @@ public enum ProgramError: Error, Hashable, Sendable {
     case stopped
     /// The kernel makes no thread for programs.
     case noThread(Errno)
+    /// The kernel does not let threads send messages to a ring.
+    case noMessages(Errno)
 }
 
 extension ProgramError: CustomStringConvertible {
@@ -103,6 +105,7 @@ extension ProgramError: CustomStringConvertible {
         case .undelivered: "a message was for a ring that has ended"
         case .noMainLoop: "a program has something for the main loop, and its ring has none"
         case .stopped: "the application is to stop"
+        case .noMessages(let errno): "threads cannot send messages to a ring here (\(errno)); that takes Linux 6.13, and the right to do it"
         case .noThread(let errno): "cannot start a thread: \(errno)"
         }
     }

@@ -29,12 +29,14 @@ public struct MainLoop: ~Copyable {
     ///
     /// - Parameter stop: What can be read when the application is to stop, for which ``nextEvent()`` then throws ``ProgramError/stopped``;
     ///   it is not read here.
-    /// - Throws: Why there is no ring.
+    /// - Throws: Why there is no ring, or that the kernel does not let threads send to rings, as before Linux 6.13.
     public init(stop: UnownedDescriptor? = nil) throws {
         var ring = try Ring<Tag>(entries: 8)
         if let stop { try ring.prepare(Poll(stop, for: .input), tag: .stop) }
         let inbox = try ring.makeHandle(messageTag: .event)
         let endings = try ring.makeHandle(messageTag: .ended)
+        // A thread that could not say that it has ended would be waited for without end.
+        do throws(Errno) { try endings.wake() } catch { throw ProgramError.noMessages(error) }
         self.inbox = inbox
         self.endings = endings
         self.ring = ring

@@ -16,6 +16,21 @@ import Testing
         #expect(isComplete)
     }
 
+    /// Swift replaces what is wrong, and the name may become another file's.
+    @Test(arguments: ["\\377", "a\\300\\200", "\\355\\240\\200", "\\364\\220\\200\\200", "\\303", "\\340\\200\\200"])
+    func aNameThatIsNotUTF8IsRefused(name: String) throws {
+        let outcome = try Program("cat", ["/dev/null"], through: ["sh", "-c", "exec \"$0\" \"$1\" \"$(printf '\(name)')\""]).outcome()
+        #expect(outcome.status == 1 && outcome.output.isEmpty)
+        #expect(outcome.errors == "Error: An argument is not UTF-8, as a name of a file has to be here.\n")
+    }
+
+    @Test func aNameMayHaveAnyCharacters() throws {
+        let directory = try TemporaryDirectory()
+        let file = try directory.file("é€𝄞\u{7FF}\u{FFFF}\u{10FFFF}", Data("there\n".utf8))
+        let outcome = try Program("cat", [file]).outcome()
+        #expect(outcome.status == 0 && outcome.output == Data("there\n".utf8))
+    }
+
     @Test func catReportsAFileThatItCannotReadAndGoesOn() throws {
         let directory = try TemporaryDirectory()
         let file = try directory.file("file", Data("text".utf8))

@@ -77,6 +77,11 @@ final class Program {
         process.interrupt()
     }
 
+    /// Ends it as closing its terminal does.
+    func hangUp() {
+        kill(identifier, SIGHUP)
+    }
+
     /// What its open descriptors are, such as "socket:[1234]".
     func openFiles() throws -> [String] {
         let path = "/proc/\(identifier)/fd"

@@ -31,6 +31,17 @@ import Testing
         return path
     }
 
+    /// Waits until a file has more than so many bytes; how many it has then.
+    @discardableResult
+    private func awaitPart(at path: String, beyond byteCount: Int = 0) throws -> Int {
+        let deadline = ContinuousClock.now + .seconds(60)
+        while true {
+            let size = (try? FileManager.default.attributesOfItem(atPath: path))?[.size] as? Int ?? 0
+            if size > byteCount { return size }
+            try #require(.now < deadline)
+        }
+    }
+
     @Test(arguments: [
         (["copy"], ["--block", "4096", "--depth", "1"]), (["copy"], ["--overwrite", "--block", "4096", "--depth", "1"]),
         (["programs", "write-file"], ["--size", "268435456", "--block", "8"]),
@@ -42,14 +53,39 @@ import Testing
         let source = try words.last == "write-file" ? [] : [largeFile(in: directory)]
         let made = directory.path("made")
         let program = try Program(words[0], words.dropFirst() + source + [made] + options)
-        let deadline = ContinuousClock.now + .seconds(60)
-        while ((try? FileManager.default.attributesOfItem(atPath: made))?[.size] as? Int ?? 0) == 0 { try #require(.now < deadline) }
+        try awaitPart(at: made)
         program.interrupt()
         let outcome = try program.outcome()
         #expect(outcome.endedBySignal && outcome.status == SIGINT)
         let sentence = words[0] == "copy" ? "Stopped before the copy was complete." : "Stopped before \(made) was complete; it is removed."
         #expect(outcome.errors == sentence + "\n")
         #expect(!FileManager.default.fileExists(atPath: made))
+    }
+
+    @Test(arguments: [["copy"], ["programs", "copy"]]) func closingTheTerminalTakesThePartAwayAsWell(words: [String]) throws {
+        let directory = try TemporaryDirectory()
+        let made = directory.path("made")
+        let program = try Program(words[0], words.dropFirst() + [largeFile(in: directory), made, "--block", "4096"])
+        try awaitPart(at: made)
+        program.hangUp()
+        let outcome = try program.outcome()
+        #expect(outcome.endedBySignal && outcome.status == SIGHUP)
+        #expect(!FileManager.default.fileExists(atPath: made))
+    }
+
+    // As nohup(1) does.
+    @Test func whatIsToOutliveItsTerminalGoesOn() throws {
+        let directory = try TemporaryDirectory()
+        let made = directory.path("made")
+        let words = ["copy", try largeFile(in: directory), made, "--block", "4096", "--depth", "1"]
+        let program = try Program(words[0], Array(words.dropFirst()), through: ["sh", "-c", "trap '' HUP; exec \"$0\" \"$@\""])
+        try awaitPart(at: made)
+        program.hangUp()
+        // What is on its way when the signal comes is not what goes on.
+        for _ in 0..<20 { try awaitPart(at: made, beyond: awaitPart(at: made)) }
+        program.interrupt()
+        let outcome = try program.outcome()
+        #expect(outcome.endedBySignal && outcome.status == SIGINT)
     }
 
     // There is room for a signal's descriptor and the sockets, and none for a ring.

@@ -4,12 +4,13 @@
 #ifndef CPROCESS_H
 #define CPROCESS_H
 
-/// Blocks SIGINT and SIGTERM and returns a descriptor that becomes readable when one of them arrives, or a negated error number.
+/// Blocks SIGINT, SIGTERM and SIGHUP and returns a descriptor that becomes readable when one of them arrives, or a negated error number.
 ///
+/// SIGHUP is left alone if it is ignored, as by nohup(1).
 /// To be called before the first thread starts: threads inherit what is blocked. It is the same descriptor each time.
 int process_stop_descriptor(void);
 
-/// Unblocks SIGINT and SIGTERM: one that has arrived, and was not read from the descriptor, ends the process here.
+/// Unblocks SIGINT, SIGTERM and SIGHUP: one that has arrived, and was not read from the descriptor, ends the process here.
 void process_allow_end(void);
 
 /// Has SIGINT and SIGTERM wait while another process is started, for `process_adopt`; 0 or a negated error number.
