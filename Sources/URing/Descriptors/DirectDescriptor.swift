@@ -6,6 +6,7 @@ import CURing
 ///
 /// It is used like a ``Descriptor``, with less work for the kernel for each operation, on its own ring only. Operations take a hold: the
 /// slot is cleared when the owner and all of them have let go, so that it cannot come to mean another file while an operation waits.
+/// On another thread than the ring's the kernel does not clear it: dropped there, the file stays open in its slot until the table ends.
 @safe @frozen
 public struct DirectDescriptor: ~Copyable, FileResource {
     @usableFromInline let block: UnsafeMutablePointer<DescriptorBlock>

@@ -6,7 +6,8 @@ import SystemPackage
 /// Credentials of a thread that are registered with a ring, for operations to be carried out with.
 ///
 /// Make it with ``Ring/registerPersonality()``, and name it in ``PrepareOptions/personality(_:)``. Dropping it unregisters the credentials;
-/// an operation that starts afterwards fails with `EINVAL`.
+/// an operation that starts afterwards fails with `EINVAL`. On another thread than the ring's the kernel does not unregister them: dropped
+/// there, they stay until the ring ends.
 public struct Personality: ~Copyable {
     /// What entries call it.
     public let identifier: PersonalityIdentifier
