@@ -41,11 +41,12 @@ extension SubmissionEntry {
     /// Lets the kernel pick as many buffers from a pool as it likes, which have to follow each other as a completion counts them.
     @inlinable @inline(__always)
     func selectBundle(from buffers: borrowing BufferRingHold) {
-        // A bundle is put together of two receives at times (measured on 6.18), the first of which may have been told to take less than there
-        // is room for; no completion says in which buffer the kernel then left bytes unused.
+        // A bundle is put together of two receives at times (measured on 6.18). What the first has received may vanish without a word, and with
+        // it how far an incremental buffer is filled.
         require(
-            buffers.state.takesBundles,
-            "The kernel does not say which buffers a bundle has left early; receive bundles into a pool without minimumLeft.")
+            buffers.state.incrementalNumber == 0,
+            "The kernel does not always say what it has put into incremental buffers in bundles; receive bundles into a pool of whole buffers."
+        )
         selectBuffer(from: buffers)
     }
 }
@@ -63,6 +64,7 @@ extension BufferRingHold {
     /// The bytes that a completion of a bundle brings, or its error.
     @inlinable @inline(__always)
     borrowing func bundle(_ completion: CompletionEntry) -> Result<BufferBundle, Errno> {
+        if completion.hasLostBundle { return .failure(.ioError) }
         let bundle = state.bundle(completion)
         guard let errno = failure(of: completion) else { return .success(bundle) }
         return .failure(errno)
@@ -78,6 +80,7 @@ extension BufferRingHold {
     /// Why an operation that receives bundles ended.
     @inlinable
     borrowing func bundleEnding(_ completion: CompletionEntry) -> MultishotEnding {
+        if completion.hasLostBundle { return .failed(.ioError) }
         let ending = completion.bufferSelectingEnding
         // The kernel ends it as well when a bundle could have used the last buffer, and does not say which of the two it was.
         guard ending == .completionQueueFull else { return ending }
@@ -86,6 +89,10 @@ extension BufferRingHold {
 }
 
 extension CompletionEntry {
+    /// Whether bytes of a bundle came of which the kernel does not say where they are.
+    @inlinable
+    var hasLostBundle: Bool { result > 0 && !flags.contains(.buffer) }
+
     /// Why an operation that takes provided buffers ended, if the kernel ends it with a success only when the completion queue is full.
     @inlinable
     var bufferSelectingEnding: MultishotEnding {

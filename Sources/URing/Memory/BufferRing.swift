@@ -30,11 +30,12 @@ public struct BufferRing: ~Copyable {
         /// Completions fill a buffer one after the other until it is full, or fewer than `minimumLeft` bytes are left (Linux 6.12).
         ///
         /// This is for multishots: preparing an operation on it that completes once traps, because a worker thread may carry that out, and
-        /// the kernel does not say then how much it has taken. And it is for streams. A datagram gets what is left of a buffer and loses
+        /// the kernel does not say then how much it has taken; so does preparing a
+        /// ``ReceiveBundleMultishot``. And it is for streams. A datagram gets what is left of a buffer and loses
         /// the rest, and descriptors that are read by whole records, such as an eventfd, fail with `EINVAL` when less is left.
         ///
         /// The completions may be taken in any order. No more than 65536 can be read and neither taken nor dropped; another one traps.
-        /// With `minimumLeft` other than zero, a newer kernel is needed that knows it, and bundles cannot be received.
+        /// With `minimumLeft` other than zero, a newer kernel is needed that knows it.
         case incremental(minimumLeft: Int = 0)
 
         var isIncremental: Bool { self != .whole }

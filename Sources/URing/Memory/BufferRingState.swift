@@ -203,7 +203,7 @@ struct BufferRingState: BitwiseCopyable {
     @usableFromInline
     func bundle(_ completion: CompletionEntry) -> BufferBundle {
         guard completion.flags.contains(.buffer) else { return BufferBundle() }
-        let record = unsafe block.pointee.mode.isIncremental ? removeRecord(of: completion) : use(completion)
+        let record = use(completion)
         return BufferBundle(
             state: self, identifier: Int(record.identifier), start: Int(record.start), count: Int(record.leaseCount),
             byteCount: Int(record.byteCount))
@@ -213,7 +213,7 @@ struct BufferRingState: BitwiseCopyable {
 
     /// Counts what a completion has of the buffers when it is read from the queue: where its bytes lie follows from those before it.
     ///
-    /// - Returns: The completion with the number of a record in the place of the buffer's, for ``lease(_:)`` or ``bundle(_:)``.
+    /// - Returns: The completion with the number of a record in the place of the buffer's, for ``lease(_:)``.
     func record(_ completion: CompletionEntry) -> CompletionEntry {
         guard completion.flags.contains(.buffer) else { return completion }
         let number = unsafe block.pointee.records.add(use(completion))
@@ -398,9 +398,6 @@ struct BufferRingState: BitwiseCopyable {
     @usableFromInline var byteCount: Int { unsafe block.pointee.byteCount }
 
     @usableFromInline var mode: BufferRing.Mode { unsafe block.pointee.mode }
-
-    /// Whether what a bundle has can be worked out.
-    @usableFromInline var takesBundles: Bool { mode.minimumLeft == 0 }
 
     @usableFromInline var availableCount: Int {
         takeReturned()

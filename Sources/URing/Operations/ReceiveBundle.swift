@@ -9,7 +9,12 @@ import SystemPackage
 ///
 /// When the pool runs dry, it ends without an error as soon as a bundle could use the last buffer, with bytes in its last result; the next one
 /// that finds no buffer ends with `ENOBUFS`. The ending is ``MultishotEnding/outOfBuffers`` when the pool has no buffer now, and
-/// ``MultishotEnding/rearm`` when it has one: the completion queue was full, or leases have come back, or there was more room than data.
+/// ``MultishotEnding/rearm`` when it has one: the completion queue was full, or leases have come back.
+///
+/// Nobody else may receive from the socket meanwhile: no other thread or process, no other ring, and no operation that a worker thread carries out.
+/// The kernel (6.18) may then take buffers of the pool and bytes of the stream, and not say so, or say only how many bytes they are: the
+/// result is then `EIO`, and so is the ending if it is the last, for the stream has a gap; the buffers are lost to the pool. Several
+/// multishots of one ring do no harm.
 ///
 /// - Requires: Linux 6.10, `IORING_OP_RECV` with `IORING_RECV_MULTISHOT` and `IORING_RECVSEND_BUNDLE`.
 /// - Important: The kernel writes to buffers of the pool, each until the completion that it is in.
@@ -28,7 +33,7 @@ public struct ReceiveBundleMultishot: MultishotOperation, ~Copyable {
     ///
     /// - Parameters:
     ///   - file: The connected socket, of a stream.
-    ///   - buffers: A pool of the ring that the operation is prepared on, without ``BufferRing/Mode/incremental(minimumLeft:)`` of more than zero.
+    ///   - buffers: A pool of whole buffers of the ring that the operation is prepared on; with an incremental one, preparing it traps.
     ///   - pollFirst: Whether to wait for data first instead of trying at once, when there is none yet.
     @inlinable @inline(__always)
     public init(_ file: borrowing some FileResource & ~Copyable, into buffers: borrowing BufferRing, pollFirst: Bool = false) {
@@ -40,8 +45,6 @@ public struct ReceiveBundleMultishot: MultishotOperation, ~Copyable {
     @inlinable public static var opcode: Opcode { .receive }
 
     @inlinable public static var minimumKernel: KernelVersion { KernelVersion(6, 10) }
-
-    @inlinable public static var routing: CompletionRouting { .pooled }
 
     @inlinable @inline(__always)
     @unsafe public mutating func encode(into entry: borrowing SubmissionEntry, kernelData: UnsafeMutablePointer<NoKernelData>) {

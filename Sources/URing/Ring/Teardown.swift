@@ -205,8 +205,9 @@ public struct RingLeftovers: Sendable, Hashable {
             if inFlightCount == 0 || (status < 0 && !isTransient(status)) { return }
             cancelAll(until: end)
             // Not in each round: the entry's own completion ends a wait, too.
-            if cancelsByEntry && status == -ETIME { cancelAllByEntry() }
-            let nothingCame = status == -ETIME || (wasCancelling && !isCancelling && inFlightCount == before)
+            let onlyThatCame = wasCancelling && !isCancelling && inFlightCount == before
+            if cancelsByEntry && (status == -ETIME || (refusesToCancel && !onlyThatCame)) { cancelAllByEntry() }
+            let nothingCame = status == -ETIME || onlyThatCame
             pause = nothingCame ? min(pause * 2, Teardown.longestPause) : Teardown.shortestPause
             let hasMadeProgress = nothingCame || inFlightCount < before || roundsWithoutEnd == Teardown.patience
             roundsWithoutEnd = hasMadeProgress ? 0 : roundsWithoutEnd + 1

@@ -6,41 +6,35 @@ import Testing
 @testable import URing
 
 @Suite struct BufferBundleTests {
-    private typealias Place = (identifier: Int, start: Int, count: Int)
+    private typealias Place = (identifier: Int, count: Int)
 
     /// What a pool has to do, worked out buffer by buffer.
     private struct Model {
         let byteCount = 32
-        let mode: BufferRing.Mode
-        /// The buffers that the kernel has, in its order, with what is used of each.
-        var queue: [(identifier: Int, used: Int)] = (0..<8).map { ($0, 0) }
+        /// The buffers that the kernel has, in its order.
+        var queue = Array(0..<8)
         var leaseCounts = [Int](repeating: 0, count: 8)
 
-        var room: Int { queue.reduce(0) { $0 + byteCount - $1.used } }
+        var room: Int { queue.count * byteCount }
 
         /// Receives so many bytes: what the kernel says of them, and where they have to be leased.
         mutating func receive(_ count: Int) -> (entry: CompletionEntry, places: [Place]) {
-            let first = queue[0].identifier
+            let first = queue[0]
             var places: [Place] = []
             var remaining = count
-            var flags: CompletionFlags = []
             repeat {
-                let here = min(remaining, byteCount - queue[0].used)
-                places.append((queue[0].identifier, queue[0].used, here))
-                leaseCounts[queue[0].identifier] += 1
-                queue[0].used += here
+                let here = min(remaining, byteCount)
+                places.append((queue[0], here))
+                leaseCounts[queue.removeFirst()] += 1
                 remaining -= here
-                let goesOn = mode.isIncremental && queue[0].used < byteCount
-                flags = goesOn ? .bufferMore : []
-                if !goesOn { queue.removeFirst() }
             } while remaining > 0
-            return (named(first, result: Int32(count), flags), places)
+            return (named(first, result: Int32(count)), places)
         }
 
         /// A lease is dropped.
         mutating func giveBack(_ identifier: Int) {
             leaseCounts[identifier] -= 1
-            if leaseCounts[identifier] == 0 && !queue.contains(where: { $0.identifier == identifier }) { queue.append((identifier, 0)) }
+            if leaseCounts[identifier] == 0 { queue.append(identifier) }
         }
     }
 
@@ -56,30 +50,23 @@ import Testing
 
     private func address(_ lease: borrowing BufferLease) -> Int { unsafe Int(bitPattern: lease.kernelBytes.baseAddress) }
 
-    @Test(arguments: [BufferRing.Mode.whole, .incremental()])
-    func everyByteIsLeasedWhereItIs(mode: BufferRing.Mode) throws {
+    @Test func everyByteIsLeasedWhereItIs() throws {
         var ring = try Ring<Int>(entries: 8)
         // Made-up completions, so that all there can be come, in any order with leases that go back.
-        let pool = try ring.makeBufferRing(count: 8, byteCount: 32, mode: mode)
+        let pool = try ring.makeBufferRing(count: 8, byteCount: 32)
         var generator = SeededGenerator(seed: 3)
-        var model = Model(mode: mode)
+        var model = Model()
         var kept: [Kept] = []
-        var read: [(entry: CompletionEntry, places: [Place])] = []
         let memory = unsafe Int(pool.state.registration.entries[0].addr)
         for _ in 0..<20_000 {
             if model.room > 0, Bool.random(using: &generator) {
                 let (entry, places) = model.receive(Int.random(in: 1...min(model.room, 100), using: &generator))
-                read.append((mode.isIncremental ? pool.state.record(entry) : entry, places))
-            }
-            // What was read of an incremental pool is taken at any time and in any order.
-            if !read.isEmpty, !mode.isIncremental || Bool.random(using: &generator) {
-                let (entry, places) = read.remove(at: Int.random(in: 0..<read.count, using: &generator))
                 let taken = Int.random(in: 0...places.count, using: &generator)
                 var bundle = pool.state.bundle(entry)
                 #expect(bundle.count == places.count && bundle.byteCount == Int(entry.result))
                 for place in places[..<taken] {
                     guard let lease = bundle.next() else { throw NoCompletion() }
-                    #expect(address(lease) - memory == place.identifier * 32 + place.start && lease.count == place.count)
+                    #expect(address(lease) - memory == place.identifier * 32 && lease.count == place.count)
                     kept.append(Kept(place.identifier, lease))
                 }
                 #expect(bundle.count == places.count - taken)
@@ -92,7 +79,6 @@ import Testing
             }
             #expect(pool.availableCount == model.queue.count && pool.leaseCount == model.leaseCounts.reduce(0, +))
         }
-        for (entry, _) in read { drop(pool.state.bundle(entry)) }
         kept.removeAll()
         #expect(pool.availableCount == 8 && pool.leaseCount == 0)
     }

@@ -55,14 +55,6 @@ import Testing
         try expectWhole(pool)
     }
 
-    /// The bytes of a bundle, with which the receive may have ended.
-    private func bundleBytes(_ event: consuming Event<ReceiveBundleMultishot>) throws -> [UInt8] {
-        switch consume event {
-        case .more(let result): try result.get().copyBytes()
-        case .finished(let completed): try completed.result.get().copyBytes()
-        }
-    }
-
     @Test(arguments: RingKind.allCases)
     func operationsOfAllKindsShareABuffer(kind: RingKind) throws {
         try withRing(kind) { ring in
@@ -76,15 +68,14 @@ import Testing
             _ = try ring.run(Write(pipe.second, from: Buffer(copying: pattern(70, seed: 4)))).result.get()
             try ring.prepare(ReceiveMultishot(a.first, into: pool), tag: 1)
             try ring.prepare(ReceiveMultishot(b.first, into: pool), tag: 2)
-            try ring.prepare(ReceiveBundleMultishot(c.first, into: pool), tag: 3)
+            try ring.prepare(ReceiveMultishot(c.first, into: pool), tag: 3)
             try ring.prepare(ReadMultishot(pipe.first, into: pool), tag: 4)
             var bytes: [Int: [UInt8]] = [:]
             while bytes.count < 4 {
                 let completion = try ring.nextCompletionWaiting()
                 let tag = completion.tag
                 switch tag {
-                case 1, 2: bytes[tag] = try completion.event(ReceiveMultishot.self).expectMore().copyBytes()
-                case 3: bytes[tag] = try bundleBytes(completion.event(ReceiveBundleMultishot.self))
+                case 1...3: bytes[tag] = try completion.event(ReceiveMultishot.self).expectMore().copyBytes()
                 default: bytes[tag] = try completion.event(ReadMultishot.self).expectMore().copyBytes()
                 }
             }
@@ -127,7 +118,7 @@ import Testing
         #expect(a.second.sendNow(Self.first) == 100 && b.second.sendNow(Self.second) == 50 && c.second.sendNow(Self.first) == 100)
         try ring.prepare(ReceiveMultishot(a.first, into: pool), tag: 1)
         try ring.prepare(ReceiveMultishot(b.first, into: pool), tag: 2)
-        try ring.prepare(ReceiveBundleMultishot(c.first, into: pool), tag: 3)
+        try ring.prepare(ReceiveMultishot(c.first, into: pool), tag: 3)
         try ring.submit(waitingFor: 3, timeout: .seconds(5))
         let leftovers = ring.close()
         #expect(leftovers.isEmpty)

@@ -77,7 +77,8 @@ import Testing
         var ring = try Ring<Int>(entries: 8, options: options)
         let pipe = try DescriptorPair.pipe()
         try ring.prepare(Read(pipe.first, into: Buffer(byteCapacity: 8)), tag: 0)
-        #expect(try ring.submit().submitted == 1)
+        // Whether it says that the ring is not enabled depends on whether the thread sleeps.
+        _ = try? ring.submit()
         #expect(ring.close(deadline: .seconds(5)).isEmpty)
         expectHeld(pipe.first, false)
     }
