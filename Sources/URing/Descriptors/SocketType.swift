@@ -89,7 +89,8 @@ public struct SocketFlags: OptionSet, Sendable, Hashable {
     /// Calls of the process that would wait fail with `EAGAIN`.
     ///
     /// A ring's operations wait all the same, except splices: ``SendFlags/doNotWait``, ``ReceiveFlags/doNotWait``, ``AcceptMode/doNotWait`` and
-    /// ``TransferFlags/noWait`` have them fail with `EAGAIN` instead.
+    /// ``TransferFlags/noWait`` have them fail with `EAGAIN` instead. So do more than a hundred events that somebody else was faster at, but for a
+    /// ``Receive``: prepare the operation again.
     @inlinable public static var nonBlocking: SocketFlags { SocketFlags(rawValue: 0o4000) }
     /// The descriptor stays open in a program that the process executes, as a ``DirectDescriptor`` never does.
     @inlinable public static var inheritable: SocketFlags { SocketFlags(rawValue: 0o2000000) }

@@ -8,7 +8,8 @@ import SystemPackage
 /// The result is how many were found, at least. Each of them has its own completion, before or after this one, which says what became of
 /// it: `ECANCELED`, or what it had done by then, and with it come back its buffers. One that a worker thread is carrying out is
 /// interrupted, and one that waits for a free worker cancelled; neither is counted. What is not submitted yet, or waits for an earlier
-/// member of its chain, is not found.
+/// member of its chain, is not found; nor is what is on its way from an event to another try, as a datagram is for a Unix socket whose queue is
+/// full, and a connection to a Unix socket whose backlog is: ``Ring/cancelAll(on:of:)`` finds that.
 ///
 /// - Requires: Linux 5.19, `IORING_OP_ASYNC_CANCEL`; a direct descriptor Linux 6.0, an opcode Linux 6.6.
 /// - Important: The kernel touches no memory.

@@ -8,10 +8,11 @@ import SystemPackage
 extension Ring where Tag: BitwiseCopyable {
     /// Cancels an operation now, and waits until it has ended.
     ///
-    /// The operation's completion can be had when this returns, except with a polling thread, which posts it in its own time, and does not find
-    /// what a worker thread is carrying out. (With ``RingOptions/Flags/deferredTaskRun`` and without ``RingOptions/Flags/showsPendingTaskRun``,
-    /// after ``Ring/processPending()``.) Nothing is submitted by it, and an operation that was prepared and not submitted is not found. It gets
-    /// through when a ``Cancel`` does not, as behind an operation that drains; what the drain holds up it does not find.
+    /// The operation's completion can be had when this returns, except with a polling thread, which posts it in its own time, and does not
+    /// find what a worker thread is carrying out. (With ``RingOptions/Flags/deferredTaskRun`` and without
+    /// ``RingOptions/Flags/showsPendingTaskRun``, after ``Ring/processPending()``, and not what is on its way from an event to another
+    /// try.) Nothing is submitted by it, and an operation that was prepared and not submitted is not found. It gets through when a
+    /// ``Cancel`` does not, as behind an operation that drains; what the drain holds up it does not find.
     ///
     /// - Parameters:
     ///   - target: The operation, which this ring prepared.
@@ -86,6 +87,15 @@ extension RingCore {
             status = cancel(&request)
         }
         return status
+    }
+
+    /// Cancels the operation of this user data, if it is under way still, and does not wait for its end.
+    mutating func cancelOnItsWay(_ userData: UInt64) {
+        var request = curing_sync_cancel_reg()
+        request.addr = userData
+        request.fd = -1
+        request.timeout = Duration.zero.timespec
+        _ = cancelOnItsWay(&request, nothing: -Errno.noSuchFileOrDirectory.rawValue)
     }
 
     fileprivate mutating func cancel(_ userData: UInt64, waitingAtMost timeout: Duration?) throws(Errno) -> TargetOutcome {

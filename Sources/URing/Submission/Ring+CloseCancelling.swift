@@ -11,7 +11,7 @@ extension Ring where Tag: BitwiseCopyable {
     /// `ECANCELED`. Operations that hold the descriptor keep their promise that its number means this file: then the
     /// result is ``CloseOutcome/deferred``, and it is closed as soon as the completions of all of them, and of this, have been taken or
     /// dropped. On a ring that cannot close, dropping the operation that comes back closes the descriptor; ``Close`` says which
-    /// rings these are, and when it stays open.
+    /// rings these are, and when it stays open. What a ``CancelAll`` does not find is not cancelled, and holds the descriptor.
     ///
     /// - Parameters:
     ///   - descriptor: The descriptor.

@@ -113,7 +113,11 @@ extension RingCore {
         // 1 for a wait for a futex or a child), asked it to stop (EALREADY), or did not find it where it looked last (ENOENT), though it may
         // have interrupted it in a worker.
         let timedOut = completion.entry.withoutNotes.errno != .canceled
-        guard let entry = companions.endTimeout(of: userData, timedOut: timedOut) else { return nil }
+        guard let entry = companions.endTimeout(of: userData, timedOut: timedOut) else {
+            // It may have been on its way from one try to the next, and would go on without a limit.
+            if completion.entry.errno == .noSuchFileOrDirectory { cancelOnItsWay(UserData.sameSlot(as: userData, kind: .linkedOperation)) }
+            return nil
+        }
         return SettledCompletion(slot: slot, entry: timedOut ? entry.notingTimeout : entry)
     }
 

@@ -210,6 +210,25 @@ import Testing
         }
     }
 
+    /// Its timeout does not find it there, and says no more.
+    @Test(arguments: [RingKind.plain, .deferred], [Duration.zero, .milliseconds(1), .milliseconds(20)])
+    func whatIsOnItsWayToTheNextTryWhenItsTimeIsUpEnds(kind: RingKind, limit: Duration) throws {
+        try withRing(kind) { ring in
+            for _ in 0..<5 {
+                let queue = try makeFullQueue(&ring)
+                try ring.prepare(SendTo(queue.sender, from: Buffer(copying: [1]), to: queue.address), tag: 7, timeout: .after(limit))
+                try ring.submit()
+                // Busy for longer than that.
+                usleep(30_000)
+                let sent = try ring.nextCompletionWaiting().take(SendTo<Buffer>.self)
+                let (errno, timedOut) = (sent.entry.errno, sent.timedOut)
+                #expect(errno == .interrupted || errno == .canceled)
+                #expect(timedOut)
+                withExtendedLifetime(queue) {}
+            }
+        }
+    }
+
     /// The kernel gives the two completions in either order, and says of the timeout what it found.
     @Test(arguments: [false, true]) func eitherCompletionMayComeFirst(isTimeoutFirst: Bool) throws {
         let cases: [(operation: Int32, timeout: Int32, timedOut: Bool)] = [
