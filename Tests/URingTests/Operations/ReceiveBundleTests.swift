@@ -221,8 +221,9 @@ import Testing
         let pool = try ring.makeBufferRing(count: 64, byteCount: 1000)
         let pairs = [try Handed(DescriptorPair.sockets()), try Handed(DescriptorPair.sockets())]
         let isOver = Flag()
+        let sockets = pairs.map { $0.value.first.unowned }
         let thread = TestThread {
-            while !isOver.value { for pair in pairs { pair.value.first.takeNow(3000) } }
+            while !isOver.value { for socket in sockets { socket.takeNow(3000) } }
         }
         defer {
             isOver.set()

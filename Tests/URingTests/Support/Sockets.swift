@@ -43,13 +43,6 @@ extension Descriptor {
         return count >= 0 ? Array(bytes.prefix(count)) : errno == ECONNRESET ? [] : nil
     }
 
-    /// Takes what is there, without a ring and without waiting; how many bytes that were, or -1.
-    @discardableResult
-    borrowing func takeNow(_ capacity: Int) -> Int {
-        var bytes = [UInt8](repeating: 0, count: capacity)
-        return unsafe recv(unowned.fileDescriptor.rawValue, &bytes, capacity, Int32(MSG_DONTWAIT))
-    }
-
     /// Sends without a ring.
     borrowing func sendNow(_ bytes: [UInt8]) -> Int {
         unsafe send(unowned.fileDescriptor.rawValue, bytes, bytes.count, Int32(MSG_NOSIGNAL))
@@ -60,6 +53,15 @@ extension Descriptor {
 
     /// Whether the file is non-blocking.
     var isNonBlocking: Bool { fcntl(unowned.fileDescriptor.rawValue, F_GETFL) & O_NONBLOCK != 0 }
+}
+
+extension UnownedDescriptor {
+    /// Receives what is there, without a ring and without waiting; how many bytes that were, or -1.
+    @discardableResult
+    func takeNow(_ capacity: Int) -> Int {
+        var bytes = [UInt8](repeating: 0, count: capacity)
+        return unsafe recv(fileDescriptor.rawValue, &bytes, capacity, Int32(MSG_DONTWAIT))
+    }
 }
 
 /// Two connected TCP sockets.
