@@ -37,7 +37,8 @@ static int character_bytes(const unsigned char *text) {
 }
 
 static void refuse(const char *sentence) {
-    if (write(STDERR_FILENO, sentence, strlen(sentence)) < 0) _exit(1);
+    ssize_t written = write(STDERR_FILENO, sentence, strlen(sentence));
+    (void)written;
     _exit(1);
 }
 

@@ -155,15 +155,10 @@ struct Sender: ~Copyable {
     }
 
     private func expectWhole(_ result: Result<Int, Errno>) throws {
-        let byteCount: Int
-        do throws(Errno) {
-            byteCount = try result.get()
-        } catch .noMemory {
+        if case .failure(.noMemory) = result {
             throw Failure("Sending failed: there is not so much memory, or the limit on locked memory (ulimit -l) is too low.")
-        } catch {
-            throw Failure("Sending failed: \(error)")
         }
-        guard byteCount == record.byteCount else { throw Failure("A record was sent in part.") }
+        guard try result.get(whenDoing: "Sending failed") == record.byteCount else { throw Failure("A record was sent in part.") }
     }
 
     /// Ends the connections; the receiver must have got as many records as were sent.
