@@ -56,14 +56,18 @@ __attribute__((constructor)) static void check_arguments(int count, char **argum
     }
 }
 
-// Changes whether SIGINT and SIGTERM are blocked, and SIGHUP, unless the program was started to outlive its terminal.
+// Whether the program was started to outlive its terminal, as nohup starts it.
+static bool outlives_terminal(void) {
+    struct sigaction action;
+    return sigaction(SIGHUP, NULL, &action) == 0 && action.sa_handler == SIG_IGN;
+}
+
+// Changes whether SIGINT, SIGTERM and, where it ends the program, SIGHUP are blocked.
 static int change_mask(int how, sigset_t *signals) {
     sigemptyset(signals);
     sigaddset(signals, SIGINT);
     sigaddset(signals, SIGTERM);
-    struct sigaction previous;
-    if (sigaction(SIGHUP, NULL, &previous) < 0) return -errno;
-    if (previous.sa_handler != SIG_IGN) sigaddset(signals, SIGHUP);
+    if (!outlives_terminal()) sigaddset(signals, SIGHUP);
     return sigprocmask(how, signals, NULL) < 0 ? -errno : 0;
 }
 
@@ -110,10 +114,7 @@ int process_begin_adoption(void) {
     sigemptyset(&action.sa_mask);
     if (sigaction(SIGINT, &action, NULL) < 0 || sigaction(SIGTERM, &action, NULL) < 0 || sigaction(SIGQUIT, &action, NULL) < 0)
         return -errno;
-    // A terminal that is gone ends nothing that was started to outlive it.
-    struct sigaction previous;
-    if (sigaction(SIGHUP, NULL, &previous) < 0) return -errno;
-    if (previous.sa_handler != SIG_IGN && sigaction(SIGHUP, &action, NULL) < 0) return -errno;
+    if (!outlives_terminal() && sigaction(SIGHUP, &action, NULL) < 0) return -errno;
     // Whoever started this process may have blocked them.
     process_allow_end();
     atomic_store(&is_starting, true);

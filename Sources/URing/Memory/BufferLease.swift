@@ -135,8 +135,6 @@ public struct BufferBundle: ~Copyable {
     private let state: BufferRingState?
     /// The next lease's buffer.
     private(set) var identifier: Int
-    /// Where in that buffer its bytes begin.
-    private(set) var start: Int
     /// How many leases are left.
     public private(set) var count: Int
     /// How many bytes they have together.
@@ -147,16 +145,14 @@ public struct BufferBundle: ~Copyable {
     init() {
         state = nil
         identifier = 0
-        start = 0
         count = 0
         byteCount = 0
     }
 
     /// Takes over leases that the state has counted.
-    init(state: BufferRingState, identifier: Int, start: Int, count: Int, byteCount: Int) {
+    init(state: BufferRingState, identifier: Int, count: Int, byteCount: Int) {
         self.state = state
         self.identifier = identifier
-        self.start = start
         self.count = count
         self.byteCount = byteCount
     }
@@ -173,7 +169,6 @@ public struct BufferBundle: ~Copyable {
         guard count > 0, let state else { return nil }
         let (bytes, next) = state.next(of: self)
         identifier = next
-        start = 0
         count -= 1
         byteCount -= bytes.count
         return BufferLease(state: state, bytes)

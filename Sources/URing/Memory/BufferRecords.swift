@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// What one completion has of the buffers of an incremental pool.
+/// What one completion has of a buffer of an incremental pool.
 struct BufferRecord: BitwiseCopyable {
-    /// The first buffer.
+    /// The buffer.
     let identifier: UInt16
-    /// How many leases are counted for it, in as many buffers; none if the record is of no completion.
-    var leaseCount: UInt16
-    /// Where in the first buffer its bytes begin.
+    /// Whether the completion was neither taken nor dropped: the lease that is counted for it is not made yet.
+    var isPresent = true
+    /// Where in the buffer its bytes begin.
     let start: UInt32
-    /// How many bytes it has in all of them.
     let byteCount: UInt32
 }
 
@@ -39,10 +38,10 @@ struct BufferRecords {
     /// Gives a record out, and its number free.
     mutating func remove(_ number: Int) -> BufferRecord {
         require(
-            number < records.count && records[number].leaseCount > 0,
+            number < records.count && records[number].isPresent,
             "A completion of an incremental pool comes from the ring that read it, and has its bytes once.")
         let record = records[number]
-        records[number].leaseCount = 0
+        records[number].isPresent = false
         freeNumbers.append(UInt16(number))
         return record
     }

@@ -184,7 +184,6 @@ struct BufferRingState: BitwiseCopyable {
         guard completion.flags.contains(.buffer) else { return BufferLease() }
         if unsafe block.pointee.mode.isIncremental {
             let record = removeRecord(of: completion)
-            require(record.leaseCount == 1, "The kernel filled more than a buffer.")
             let identifier = Int(record.identifier)
             // SAFETY: the record was made of bytes that lie in the buffer, and the lease that was counted for them is this one.
             return unsafe BufferLease(
@@ -203,20 +202,29 @@ struct BufferRingState: BitwiseCopyable {
     @usableFromInline
     func bundle(_ completion: CompletionEntry) -> BufferBundle {
         guard completion.flags.contains(.buffer) else { return BufferBundle() }
-        let record = use(completion)
-        return BufferBundle(
-            state: self, identifier: Int(record.identifier), start: Int(record.start), count: Int(record.leaseCount),
-            byteCount: Int(record.byteCount))
+        let first = identifier(in: completion)
+        let byteCount = Int(max(completion.result, 0))
+        return BufferBundle(state: self, identifier: first, count: useBuffers(from: first, byteCount: byteCount), byteCount: byteCount)
     }
 
     // MARK: Reading completions of an incremental pool
 
-    /// Counts what a completion has of the buffers when it is read from the queue: where its bytes lie follows from those before it.
+    /// Counts what a completion has of a buffer when it is read from the queue: where its bytes lie follows from those before it.
     ///
     /// - Returns: The completion with the number of a record in the place of the buffer's, for ``lease(_:)``.
     func record(_ completion: CompletionEntry) -> CompletionEntry {
         guard completion.flags.contains(.buffer) else { return completion }
-        let number = unsafe block.pointee.records.add(use(completion))
+        let identifier = identifier(in: completion)
+        let (start, byteCount) = unsafe (block.pointee.buffers[identifier].offset, UInt32(max(completion.result, 0)))
+        require(unsafe Int(start) + Int(byteCount) <= block.pointee.byteCount, "The kernel filled more than a buffer.")
+        retain(identifier)
+        if completion.flags.contains(.bufferMore) {
+            unsafe block.pointee.buffers[identifier].offset += byteCount
+        } else {
+            finishUse(of: identifier)
+        }
+        let number = unsafe block.pointee.records.add(
+            BufferRecord(identifier: UInt16(identifier), start: start, byteCount: byteCount))
         let flags = completion.flags.rawValue & ~(UInt32.max << CURING_CQE_BUFFER_SHIFT) | UInt32(number) << CURING_CQE_BUFFER_SHIFT
         return CompletionEntry(result: completion.result, flags: CompletionFlags(rawValue: flags))
     }
@@ -225,34 +233,26 @@ struct BufferRingState: BitwiseCopyable {
         unsafe block.pointee.records.remove(Int(completion.flags.rawValue >> CURING_CQE_BUFFER_SHIFT))
     }
 
-    /// Counts leases for what a completion has of the buffers.
-    private func use(_ completion: CompletionEntry) -> BufferRecord {
-        let first = identifier(in: completion)
-        let byteCount = Int(max(completion.result, 0))
-        let start = unsafe Int(block.pointee.buffers[first].offset)
-        var (identifier, remaining, leaseCount) = (first, byteCount, 1)
+    /// Counts a lease for each of the buffers that a bundle has, which follow each other in the ring of entries.
+    ///
+    /// - Returns: How many there are.
+    private func useBuffers(from first: Int, byteCount: Int) -> Int {
+        var (identifier, remaining, count) = (first, byteCount, 1)
         while true {
+            // The kernel goes on in the next buffer when this one is full.
             let room = room(of: identifier)
             retain(identifier)
-            if remaining <= room { break }
-            // The kernel goes on in the next buffer when this one is full, and says of the last one only whether it is done with it.
-            unsafe block.pointee.buffers[identifier].filledByteCount = UInt32(room)
             finishUse(of: identifier)
+            if remaining <= room { return count }
+            unsafe block.pointee.buffers[identifier].filledByteCount = UInt32(room)
             remaining -= room
-            leaseCount += 1
+            count += 1
             let (position, next) = unsafe (block.pointee.buffers[identifier].position &+ 1, Int(block.pointee.buffers[identifier].next))
             require(
                 unsafe position != block.pointee.tail && block.pointee.buffers[next].isWithKernel,
                 "The kernel filled more buffers than it had.")
             identifier = next
         }
-        if unsafe block.pointee.mode.isIncremental && completion.flags.contains(.bufferMore) {
-            unsafe block.pointee.buffers[identifier].offset += UInt32(remaining)
-        } else {
-            finishUse(of: identifier)
-        }
-        return BufferRecord(
-            identifier: UInt16(first), leaseCount: UInt16(leaseCount), start: UInt32(start), byteCount: UInt32(byteCount))
     }
 
     /// The buffer that a completion names, which must be one of those that the kernel has.
@@ -265,12 +265,10 @@ struct BufferRingState: BitwiseCopyable {
         return identifier
     }
 
-    /// How much the kernel can put into a buffer that it has.
+    /// How much a bundle can put into a buffer that the kernel has.
     private func room(of identifier: Int) -> Int {
-        let buffer = unsafe block.pointee.buffers[identifier]
-        if unsafe block.pointee.mode.isIncremental { return unsafe block.pointee.byteCount - Int(buffer.offset) }
         // The kernel shortens the entry of a buffer of which a bundle may use only a part, and the entry stays so if it does not use it.
-        return unsafe min(block.pointee.registration.byteCount(at: buffer.position), block.pointee.byteCount)
+        unsafe min(block.pointee.registration.byteCount(at: block.pointee.buffers[identifier].position), block.pointee.byteCount)
     }
 
     /// Counts a lease of a buffer.
@@ -330,7 +328,7 @@ struct BufferRingState: BitwiseCopyable {
         let buffer = unsafe block.pointee.buffers[identifier]
         let byteCount = bundle.count == 1 ? bundle.byteCount : Int(buffer.filledByteCount)
         return unsafe (
-            LeasedBytes(identifier: identifier, start: memory(of: identifier) + bundle.start, count: byteCount), Int(buffer.next)
+            LeasedBytes(identifier: identifier, start: memory(of: identifier), count: byteCount), Int(buffer.next)
         )
     }
 

@@ -142,25 +142,25 @@ import Testing
     @Test func recordsAreCountedAndGivenOutOnce() async {
         var records = BufferRecords()
         for index in 0..<BufferRecords.maximumCount {
-            #expect(records.add(BufferRecord(identifier: 3, leaseCount: 1, start: UInt32(index), byteCount: 1)) == index)
+            #expect(records.add(BufferRecord(identifier: 3, start: UInt32(index), byteCount: 1)) == index)
         }
         #expect(records.remove(700).start == 700 && records.remove(65535).start == 65535)
-        #expect(records.add(BufferRecord(identifier: 4, leaseCount: 1, start: 0, byteCount: 1)) == 65535)
-        #expect(records.add(BufferRecord(identifier: 5, leaseCount: 1, start: 0, byteCount: 1)) == 700)
+        #expect(records.add(BufferRecord(identifier: 4, start: 0, byteCount: 1)) == 65535)
+        #expect(records.add(BufferRecord(identifier: 5, start: 0, byteCount: 1)) == 700)
         #expect(records.remove(700).identifier == 5)
         expectSentence(
             "Take or drop completions of an incremental pool before there are more than 65536 of them.",
             of: await #expect(processExitsWith: .failure, observing: [\.standardErrorContent]) {
                 var records = BufferRecords()
                 for _ in 0...BufferRecords.maximumCount {
-                    _ = records.add(BufferRecord(identifier: 0, leaseCount: 1, start: 0, byteCount: 1))
+                    _ = records.add(BufferRecord(identifier: 0, start: 0, byteCount: 1))
                 }
             })
         expectSentence(
             "A completion of an incremental pool comes from the ring that read it, and has its bytes once.",
             of: await #expect(processExitsWith: .failure, observing: [\.standardErrorContent]) {
                 var records = BufferRecords()
-                let number = records.add(BufferRecord(identifier: 0, leaseCount: 1, start: 0, byteCount: 1))
+                let number = records.add(BufferRecord(identifier: 0, start: 0, byteCount: 1))
                 _ = records.remove(Int(number))
                 _ = records.remove(Int(number))
             })
