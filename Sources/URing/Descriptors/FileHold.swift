@@ -5,7 +5,9 @@ import Glibc
 import SystemPackage
 
 /// Something an operation can be directed at: a ``Descriptor``, an ``UnownedDescriptor`` or a ``DirectDescriptor``.
-public protocol FileResource: ~Copyable {
+///
+/// A type of an actor's cannot be one: its holds would count in the actor's region, and could leave it.
+public protocol FileResource: SendableMetatype, ~Copyable {
     /// Keeps the file open for an operation.
     borrowing func hold() -> FileHold
 }

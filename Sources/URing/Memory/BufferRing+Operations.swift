@@ -47,6 +47,7 @@ extension SubmissionEntry {
             buffers.state.incrementalNumber == 0,
             "The kernel does not always say what it has put into incremental buffers in bundles; receive bundles into a pool of whole buffers."
         )
+        buffers.state.noteBundles()
         selectBuffer(from: buffers)
     }
 }

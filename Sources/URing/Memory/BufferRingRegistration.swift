@@ -73,6 +73,9 @@ struct BufferRingRegistration: BitwiseCopyable {
     /// How many bytes an entry says that its buffer has.
     func byteCount(at position: UInt16) -> Int { unsafe Int(entries[Int(position) & (count - 1)].len) }
 
+    /// Which buffer was put at a position last.
+    func identifier(at position: UInt16) -> Int { unsafe Int(entries[Int(position) & (count - 1)].bid) }
+
     /// Shows the kernel the entries in front of the tail.
     func publish(_ tail: UInt16) {
         // Release: the entries are complete before the kernel sees the tail.

@@ -18,6 +18,8 @@ struct BufferRingState: BitwiseCopyable {
         var leaseCount: UInt32 = 0
         /// How much of it a bundle has filled that goes on in the next buffer.
         var filledByteCount: UInt32 = 0
+        /// How much the entry had room for that another buffer has overwritten since, while the completion of this one was not taken.
+        var keptRoom: UInt32?
         /// Where in the ring of entries it was last put.
         var position: UInt16 = 0
         /// The buffer that was put behind it there, once there is one.
@@ -51,6 +53,8 @@ struct BufferRingState: BitwiseCopyable {
         var exhaustionCount: UInt64 = 0
         /// Whether one did, and no buffer has come back since.
         var isExhausted = false
+        /// Whether an operation may fill several buffers at once.
+        var hasBundles = false
         /// In incremental mode, what completions have that were read and not taken.
         var records = BufferRecords()
 
@@ -160,6 +164,7 @@ struct BufferRingState: BitwiseCopyable {
     @inline(__always)
     private func enqueue(_ identifier: Int) {
         let tail = unsafe block.pointee.tail
+        if unsafe block.pointee.hasBundles { keepRoom(overwriting: tail) }
         // SAFETY: the position is behind the tail. The memory is the buffer's, which nobody else has.
         unsafe block.pointee.registration.store(
             UnsafeRawBufferPointer(start: memory(of: identifier), count: block.pointee.byteCount), identifier: identifier, at: tail)
@@ -169,6 +174,15 @@ struct BufferRingState: BitwiseCopyable {
         unsafe block.pointee.tail = tail &+ 1
         unsafe block.pointee.availableCount += 1
         unsafe block.pointee.isExhausted = false
+    }
+
+    /// Before an entry is overwritten, keeps what the kernel has made of it, which it is done with: a bundle that was not taken yet may have
+    /// its buffer.
+    private func keepRoom(overwriting position: UInt16) {
+        let previous = unsafe block.pointee.registration.identifier(at: position)
+        let buffer = unsafe block.pointee.buffers[previous]
+        guard unsafe buffer.isWithKernel && buffer.position == position &- UInt16(block.pointee.registration.count) else { return }
+        unsafe block.pointee.buffers[previous].keptRoom = UInt32(room(of: previous))
     }
 
     @inline(__always)
@@ -206,6 +220,10 @@ struct BufferRingState: BitwiseCopyable {
         let byteCount = Int(max(completion.result, 0))
         return BufferBundle(state: self, identifier: first, count: useBuffers(from: first, byteCount: byteCount), byteCount: byteCount)
     }
+
+    /// An operation is prepared that may fill several buffers at once.
+    @usableFromInline
+    func noteBundles() { unsafe block.pointee.hasBundles = true }
 
     // MARK: Reading completions of an incremental pool
 
@@ -267,8 +285,10 @@ struct BufferRingState: BitwiseCopyable {
 
     /// How much a bundle can put into a buffer that the kernel has.
     private func room(of identifier: Int) -> Int {
+        let buffer = unsafe block.pointee.buffers[identifier]
+        if let room = buffer.keptRoom { return Int(room) }
         // The kernel shortens the entry of a buffer of which a bundle may use only a part, and the entry stays so if it does not use it.
-        unsafe min(block.pointee.registration.byteCount(at: block.pointee.buffers[identifier].position), block.pointee.byteCount)
+        return unsafe min(block.pointee.registration.byteCount(at: buffer.position), block.pointee.byteCount)
     }
 
     /// Counts a lease of a buffer.

@@ -5,7 +5,7 @@
 /// The type of the memory chooses how an operation is encoded: with ``isRegistered``, a ``Read`` is an `IORING_OP_READ_FIXED` and names the
 /// registered buffer. Memory of the process's own needs neither requirement. A type that wraps a ``RegisteredSlice`` passes
 /// both on; a wrong index costs an `EFAULT`, because the kernel compares every address with the registered buffer's.
-public protocol OperationMemory: ~Copyable {
+public protocol OperationMemory: SendableMetatype, ~Copyable {
     /// Whether all values of the type are parts of registered buffers.
     static var isRegistered: Bool { get }
 

@@ -41,7 +41,7 @@ public struct Ring<Tag: BitwiseCopyable>: ~Copyable {
     /// Dropping a ring does the same, with ten seconds of patience. Operations that were prepared and not submitted do not run.
     ///
     /// Where the kernel does not cancel in a call, before Linux 6.0 or because a filter refuses that, what waits behind an operation that drains
-    /// is not cancelled.
+    /// is not cancelled; neither is, with a polling thread, what a chain has brought to a worker while something drains behind it.
     ///
     /// - Parameter deadline: How long to wait at most.
     /// - Returns: What the kernel had not given back by then. It is leaked rather than freed under the kernel.

@@ -11,8 +11,8 @@ import SystemPackage
 ///
 /// A type of another module can be an operation: conform to ``SingleShotOperation`` or ``MultishotOperation`` and write the two
 /// requirements ``encode(into:kernelData:)`` and ``complete(_:kernelData:)``. The safety of the program then rests on `encode`: every
-/// address it stores must lie in memory that the operation owns.
-public protocol Operation: ~Copyable {
+/// address it stores must lie in memory that the operation owns. The conformance cannot be an actor's.
+public protocol Operation: SendableMetatype, ~Copyable {
     /// What the operation yields when it succeeds; a resource is released when nobody takes it.
     associatedtype Success: ~Copyable
     /// Plain structures the kernel reads or writes, beside the operation at a fixed address; ``NoKernelData`` by default.

@@ -10,8 +10,9 @@ public struct PrepareOptions: Sendable, Hashable {
     /// Whether the operation starts only when all that were prepared before are done, and those after it only when it is done.
     ///
     /// An operation that goes on, such as an armed multishot, holds it up, and so do all that wait for an event. A ``Cancel`` that is
-    /// prepared behind it is held up too; ``Ring/cancel(_:waitingAtMost:)-(Token<Op>,_)`` is not. In a chain the whole chain waits. It is
-    /// refused on a ring that has prepared an operation with ``Ring/prepareSkippingSuccess(_:)``, because the kernel then refuses it.
+    /// prepared behind it is held up too; ``Ring/cancel(_:waitingAtMost:)-(Token<Op>,_)`` is not, but does not find everything with a
+    /// polling thread (<doc:SubmissionPolling>). In a chain the whole chain waits. It is refused on a ring that has prepared an operation
+    /// with ``Ring/prepareSkippingSuccess(_:)``, because the kernel then refuses it.
     ///
     /// A ring on which anything was prepared that drains does no zero-copy sends from then on: the kernel (6.18) would have them wait for their own
     /// notifications, without end. Give one of the two a ring of its own.

@@ -107,4 +107,20 @@ import Testing
         let counts = pool.state.bundle(named(0, result: 40)).byteCounts()
         #expect(counts == [24, 16])
     }
+
+    /// Its entry is another buffer's by then.
+    @Test(arguments: [(24, 64, [24, 16]), (64, 24, [40])])
+    func aBundleThatIsTakenLateLiesWhereItLay(_ lengthThen: UInt32, _ lengthNow: UInt32, _ expected: [Int]) throws {
+        var ring = try Ring<Int>(entries: 8)
+        let pool = try ring.makeBufferRing(count: 4, byteCount: 64)
+        let pair = try DescriptorPair.sockets()
+        try ring.prepare(ReceiveBundleMultishot(pair.first, into: pool), tag: 0)
+        // The completion of buffers 0 and perhaps 1 is kept, while buffer 2 goes back into the entry of buffer 0.
+        unsafe pool.state.registration.entries[0].len = lengthThen
+        drop(pool.state.bundle(named(2, result: 64)))
+        unsafe #expect(pool.state.registration.entries[0].bid == 2 && pool.state.registration.entries[0].len == 64)
+        unsafe pool.state.registration.entries[0].len = lengthNow
+        let counts = pool.state.bundle(named(0, result: 40)).byteCounts()
+        #expect(counts == expected && pool.availableCount == 4)
+    }
 }
