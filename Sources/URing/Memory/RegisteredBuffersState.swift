@@ -137,12 +137,8 @@ struct RegisteredBuffersState: BitwiseCopyable {
         }
         var registration = curing_rsrc_register()
         registration.nr = UInt32(slotCount)
-        if byteCount == 0 {
-            registration.flags = CURING_RSRC_REGISTER_SPARSE
-        } else {
-            registration.data = UInt64(UInt(bitPattern: entries))
-            registration.tags = UInt64(UInt(bitPattern: tags))
-        }
+        registration.data = UInt64(UInt(bitPattern: entries))
+        registration.tags = UInt64(UInt(bitPattern: tags))
         // SAFETY: the kernel reads the arrays before the call returns. It pins the memory, which stays until the table is unregistered.
         let status = unsafe anchor.register(
             CURING_REGISTER_BUFFERS2, &registration, count: UInt32(MemoryLayout<curing_rsrc_register>.size))

@@ -34,6 +34,24 @@ import Testing
         #expect(ledger.isSettled && ring.inFlightCount == 0 && ring.staleCompletionCount == 0)
     }
 
+    /// Completions after which more come say nothing of what is in flight.
+    @Test func eventsThatWereReadAreStillNoEnds() throws {
+        var ring = try Ring<Int>(entries: 8)
+        let ledger = Ledger()
+        let pipe = try DescriptorPair.pipe()
+        try ring.prepare(TimeoutMultishot(every: .milliseconds(1), count: 3), tag: 1)
+        try ring.prepare(Read(pipe.first, into: CountedMemory(ledger, byteCapacity: 8)), tag: 2)
+        try ring.submit()
+        for _ in 0..<2 { #expect(try ring.nextCompletionWaiting().hasMore) }
+        try ring.resize(entries: 16)
+        #expect(ring.inFlightCount == 2)
+        #expect(try ring.nextCompletionWaiting().hasMore == false)
+        // What the kernel still has is waited for.
+        #expect(ring.inFlightCount == 1)
+        let leftovers = ring.close()
+        #expect(leftovers.isEmpty && ledger.isSettled)
+    }
+
     @Test(arguments: [RingOptions.Flags.largeSubmissions, []])
     func whatTheKernelHasSeenAndNotTakenMoves(flags: RingOptions.Flags) throws {
         var options = RingOptions.recommended
