@@ -62,7 +62,6 @@ extension RingCore {
         let start = startOf(wait)
         var remaining = pending
         var submitted = 0
-        var isFetching = isFetching
         var hasFlushed = false
         var knownStatus = firstStatus
         while true {
@@ -82,7 +81,6 @@ extension RingCore {
             case .resourceBusy where !hasFlushed:
                 // Older kernels refuse submissions while completions are kept aside: fetch what fits, once.
                 hasFlushed = true
-                isFetching = true
                 flush()
             case _ where submitted > 0:
                 // What was taken counts; the error comes again with the next call.

@@ -109,7 +109,6 @@ public struct RingLeftovers: Sendable, Hashable {
             if pending == 0 { return }
             if isPolledByKernel {
                 // The polling thread takes them when it is awake.
-                curing_full_fence()
                 let status = unsafe curing_enter(ring.fd, 0, 0, CURING_ENTER_SQ_WAKEUP | CURING_ENTER_SQ_WAIT, nil, 8)
                 if status < 0 && !isTransient(status) { return }
             } else {

@@ -308,6 +308,27 @@ import Testing
         expectHeld(connection.sender, false)
     }
 
+    @Test func groupsThatAreDroppedBeforeTheirSendsAreFreed() async {
+        await #expect(processExitsWith: .success) {
+            var ring = try Ring<Int>(entries: 8)
+            let pair = try DescriptorPair.sockets()
+            func use() throws {
+                for _ in 0..<1000 {
+                    let group = ring.makeNotificationGroup()
+                    // A Unix socket refuses it, which ends it all the same.
+                    try ring.prepare(SendZeroCopy(pair.first, from: Buffer(copying: [1])), tag: 0, in: group)
+                    drop(group)
+                    while ring.inFlightCount > 0 {
+                        try ring.submit(waitingFor: 1, timeout: .seconds(5))
+                        while let result = ring.nextCompletion() { drop(result) }
+                    }
+                }
+            }
+            try use()
+            try requireNothingIsLeaked(but: 10_000) { try use() }
+        }
+    }
+
     @Test func aFlushWhoseCompletionIsDroppedLetsGoOfEverything() throws {
         let ledger = Ledger()
         var ring = try Ring<Int>(entries: 8)

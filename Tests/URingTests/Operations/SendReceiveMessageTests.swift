@@ -208,7 +208,7 @@ import Testing
 
     @Test func closesReceivedDescriptorsNobodyTakes() throws {
         let pair = try DescriptorPair.sockets()
-        for way in 0..<5 {
+        for way in 0..<6 {
             let pipe = try WatchedPipe()
             var ring = try Ring<Int>(entries: 8)
             _ = try ring.run(SendMessage(pair.first, message(carrying: [pipe]))).result.get()
@@ -234,6 +234,14 @@ import Testing
                 let next = try ring.run(ReceiveMessage(pair.second, into: received.operation.message))
                 #expect(pipe.becomesAbandoned)
                 drop(next)
+            } else if way == 4 {
+                // The message is sent back, without what came with it.
+                let received = try ring.run(ReceiveMessage(pair.second, into: room(for: 1)))
+                _ = try ring.run(SendMessage(pair.second, received.operation.message)).result.get()
+                #expect(pipe.becomesAbandoned)
+                var back = try ring.run(ReceiveMessage(pair.first, into: room(for: 1)))
+                let isEmpty = back.operation.message.takeDescriptor() == nil
+                #expect(isEmpty && back.operation.message.byteCount == 1)
             } else {
                 // The message gets new control data; what was received is not sent on.
                 var received = try ring.run(ReceiveMessage(pair.second, into: room(for: 1)))

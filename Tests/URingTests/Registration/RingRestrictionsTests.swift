@@ -60,6 +60,13 @@ import Testing
         try ring.setWorkerProcessors(nil)
     }
 
+    @Test func aTableThatCannotBeMadeAsAskedForIsNone() throws {
+        var ring = try restrictedRing(RingRestrictions(operations: [], registrations: [.files]))
+        #expect(throws: FileTableError.self) { _ = try ring.makeFileTable(count: 4, allocating: 0..<2) }
+        let table = try ring.makeFileTable(count: 4)
+        #expect(table.count == 4)
+    }
+
     @Test func entriesHaveTheFlagsThatAreRequired() throws {
         let directory = try TemporaryDirectory()
         let path = try directory.file("a", containing: [1] as [UInt8])
