@@ -154,6 +154,11 @@ int32_t test_limit_locked_memory(uint64_t limit) {
     return geteuid() != 0 || setuid(65534) == 0 ? 0 : -errno;
 }
 
+int32_t test_memory_file(void) {
+    int file = memfd_create("test", MFD_CLOEXEC);
+    return file < 0 ? -errno : file;
+}
+
 int32_t test_listen(void) {
     int listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (listener < 0)

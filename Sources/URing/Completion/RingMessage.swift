@@ -42,7 +42,6 @@ struct MessageArrival: SingleShotOperation, ~Copyable {
     @usableFromInline
     @unsafe mutating func encode(into entry: borrowing SubmissionEntry, kernelData: UnsafeMutablePointer<NoKernelData>) {
         entry.opcode = .nop
-        entry.fileDescriptor = -1
     }
 
     @usableFromInline

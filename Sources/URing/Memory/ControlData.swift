@@ -30,6 +30,13 @@ struct ControlData {
         return (ControlMessageType(level: level, number: number), payload)
     }
 
+    /// How many bytes the well-formed messages at the start have.
+    var messageByteCount: Int {
+        var offset = 0
+        while next(at: &offset) != nil {}
+        return offset
+    }
+
     /// Shows each control message with its payload; descriptors are left out.
     func forEachMessage<Failure: Error>(_ body: (ControlMessageType, RawSpan) throws(Failure) -> Void) throws(Failure) {
         var offset = 0

@@ -173,6 +173,8 @@ extension Message {
             room += bytes.count
         }
         require(room > 0, "A receive needs room: append a buffer to the message.")
+        // See `takeOverControl`.
+        unsafe control.initializeMemory(as: UInt8.self, repeating: 0, count: controlByteCapacity)
         writeHeader(addressByteCount: SocketAddress.maximumByteCount, controlByteCount: controlByteCapacity)
         return UInt64(UInt(bitPattern: unsafe block))
     }
@@ -198,8 +200,7 @@ extension Message {
         unsafe state.pointee.address.storedByteCount = addressByteCount
         unsafe state.pointee.address = state.pointee.address.received
         unsafe state.pointee.hasAddress = addressByteCount > 0
-        unsafe state.pointee.controlCount = min(Int(state.pointee.header.msg_controllen), controlByteCapacity)
-        unsafe state.pointee.isReceived = true
+        unsafe takeOverControl(byteCount: min(Int(state.pointee.header.msg_controllen), controlByteCapacity))
     }
 
     private func writeHeader(addressByteCount: Int, controlByteCount: Int) {

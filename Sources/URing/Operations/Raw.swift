@@ -49,7 +49,8 @@ public struct RawEntry: BitwiseCopyable, Sendable {
 /// is nobody's when the completion is dropped.
 ///
 /// - Requires: What the opcode requires.
-/// - Important: The kernel touches what the entry points to, for as long as the opcode says.
+/// - Important: The kernel touches what the entry points to, for as long as the opcode says. With completions of 32 bytes, mind what
+///   ``RingOptions/Flags/mixedCompletions`` says.
 ///
 /// The liburing function is `io_uring_prep_rw`; see `io_uring_enter(2)`.
 @frozen
@@ -126,7 +127,8 @@ public struct RawOperation<Owned: ~Copyable>: SingleShotOperation, ~Copyable {
 /// descriptor, is nobody's when the completion is dropped.
 ///
 /// - Requires: What the opcode requires.
-/// - Important: The kernel touches what the entry points to, for as long as the opcode says.
+/// - Important: The kernel touches what the entry points to, for as long as the opcode says. With completions of 32 bytes, mind what
+///   ``RingOptions/Flags/mixedCompletions`` says.
 ///
 /// The liburing function is `io_uring_prep_rw`; see `io_uring_enter(2)`.
 @frozen

@@ -98,11 +98,14 @@ struct CompletionQueue: BitwiseCopyable {
     /// On a ring of mixed sizes, an entry of 32 bytes takes two places.
     mutating func consumeWithFlags(_ flags: CompletionFlags) -> Bool {
         let isFiller = flags.contains(.skip)
-        let places: UInt32 = flags.contains(.large) ? 2 : 1
-        extraCount &+= isFiller ? places : places &- 1
-        // Two places are posted together, so both are before the tail. The kernel never posts them at the end and at the start of the queue, but
-        // when it makes the queue smaller it leaves each position as it is, and the second one can come to lie at the start.
-        for _ in 0..<places where hasNext() { consume() }
+        if !isFiller { extraCount &-= 1 }
+        // Two places are posted together, so both are before the tail, unless the queue was full (see `mixedCompletions`). The kernel never
+        // posts them at the end and at the start of the queue, but when it makes the queue smaller it leaves each position as it is, and the second
+        // one can come to lie at the start.
+        for _ in 0..<(flags.contains(.large) ? 2 : 1) where hasNext() {
+            extraCount &+= 1
+            consume()
+        }
         return isFiller
     }
 

@@ -35,6 +35,9 @@ public struct RingOptions: Sendable, Hashable {
         /// Has completions of 32 bytes (Linux 5.19).
         public static let largeCompletions = Flags(rawValue: CURING_SETUP_CQE32)
         /// Has completions of 16 and of 32 bytes (Linux 6.18).
+        ///
+        /// Only raw operations have large ones. With those the completion queue must never be full: the kernel (6.18) then gives a completion
+        /// once more, as if an operation that was taken, or is still held, had ended again. ``largeCompletions`` does not have that fault.
         public static let mixedCompletions = Flags(rawValue: CURING_SETUP_CQE_MIXED)
         /// Lets one thread only submit: the one that made the ring, or enabled it (Linux 6.0).
         ///

@@ -53,6 +53,9 @@ int32_t test_limit_addresses(uint64_t byte_count);
 /// Sets the limit on locked memory, and gives up root, whom it does not bind. Returns 0 or a negative errno.
 int32_t test_limit_locked_memory(uint64_t limit);
 
+/// Makes a file in memory. Returns the descriptor or a negative errno.
+int32_t test_memory_file(void);
+
 /// Makes a listening Unix stream socket with an abstract name that the kernel chooses. Returns the descriptor or a negative errno.
 int32_t test_listen(void);
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import CLiburingReference
+import CTestSupport
 import CURing
 import Glibc
 import SystemPackage
@@ -308,6 +309,27 @@ import Testing
             let (_, result) = try cancelSplice(&ring, waitingAtMost: .zero)
             #expect(result == .failure(.interrupted) || result == .failure(.canceled))
         }
+    }
+
+    /// A write into memory has nothing to wait in, and ends when all is written.
+    @Test(arguments: [RingKind.plain, .deferred]) func aLimitEndsTheWaitForWhatCannotBeInterrupted(kind: RingKind) throws {
+        let count = 1 << 26
+        var outcome = TargetOutcome.found
+        // It may be done before it is looked for, on a busy machine.
+        for _ in 0..<20 where outcome != .alreadyRunning {
+            try withRing(kind) { ring in
+                let file = unsafe Descriptor(adopting: FileDescriptor(rawValue: test_memory_file()))
+                let bytes = Buffer(copying: repeatElement(1, count: count))
+                let token = try ring.prepare(Write(file, from: bytes, at: 0), tag: 0, options: .asynchronous)
+                try ring.submit()
+                var status = stat()
+                while unsafe fstat(file.unowned.fileDescriptor.rawValue, &status) == 0 && status.st_size == 0 { sched_yield() }
+                outcome = try ring.cancel(token, waitingAtMost: .milliseconds(1))
+                let result = try ring.nextCompletionWaiting().take(token).result
+                #expect(result == .success(count) || outcome != .alreadyRunning)
+            }
+        }
+        #expect(outcome == .alreadyRunning)
     }
 
     @Test func anotherRingsDirectDescriptorTraps() async {

@@ -137,13 +137,21 @@ import Testing
     }
 
     @Test func skippingTheCompletionTraps() async {
-        expectSentence(
-            "A raw operation ends with its completion; leave IOSQE_CQE_SKIP_SUCCESS out of its flags.",
-            of: await #expect(processExitsWith: .failure, observing: [\.standardErrorContent]) {
-                var entry = RawEntry(.nop)
-                entry.flags = CURING_SQE_CQE_SKIP_SUCCESS
-                _ = unsafe RawOperation(entry)
-            })
+        for way in 0..<4 {
+            expectSentence(
+                "A raw operation ends with its completion; leave IOSQE_CQE_SKIP_SUCCESS out of its flags.",
+                of: await #expect(processExitsWith: .failure, observing: [\.standardErrorContent]) { [way = way as Int] in
+                    var entry = RawEntry(.nop)
+                    entry.flags = CURING_SQE_CQE_SKIP_SUCCESS
+                    let file = UnownedDescriptor(FileDescriptor(rawValue: 0))
+                    switch way {
+                    case 0: _ = unsafe RawOperation(entry)
+                    case 1: _ = unsafe RawOperation(entry, on: file, owning: ())
+                    case 2: _ = unsafe RawMultishot(entry)
+                    default: _ = unsafe RawMultishot(entry, on: file, owning: ())
+                    }
+                })
+        }
     }
 
     @Test func sendingTheNotificationElsewhereTraps() async {

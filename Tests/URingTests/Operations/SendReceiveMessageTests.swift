@@ -190,6 +190,46 @@ import Testing
         #expect(isEmpty)
     }
 
+    /// The kernel's first attempt, in vain, writes credentials that are nobody's, and does not count them.
+    @Test(arguments: [false, true], [56, 88, 128, 256])
+    func whatComesWhileAReceiveWaitsIsTheSendersAndOwned(isAsynchronous: Bool, room: Int) throws {
+        var ring = try Ring<Int>(entries: 8)
+        let pair = try DescriptorPair.sockets()
+        try pair.second.setOption(.passCredentials, to: true)
+        for isThere in [false, true] {
+            let pipe = try WatchedPipe()
+            if isThere { _ = try ring.run(SendMessage(pair.first, message(carrying: [pipe]))).result.get() }
+            let receive = ReceiveMessage(pair.second, into: Message(Buffer(byteCapacity: 4), controlByteCapacity: room))
+            try ring.prepare(receive, tag: 1, options: isAsynchronous ? .asynchronous : PrepareOptions())
+            try ring.submit()
+            if !isThere {
+                try ring.prepare(SendMessage(pair.first, message(carrying: [pipe])), tag: 2)
+                try ring.submit()
+            }
+            var completion = try ring.nextCompletionWaiting()
+            if completion.tag == 2 { completion = try ring.nextCompletionWaiting() }
+            var received = completion.take(ReceiveMessage.self)
+            #expect(try received.result.get() == 1)
+            var senders: [[Int32]] = []
+            received.operation.message.forEachControlMessage { type, payload in
+                let bytes = copy(payload)
+                #expect(type == .credentials)
+                senders.append(unsafe bytes.withUnsafeBytes { unsafe Array($0.bindMemory(to: Int32.self).prefix(2)) })
+            }
+            let isTruncated = received.operation.message.receivedFlags.contains(.controlTruncated)
+            if room > 56 || isThere {
+                #expect(senders == [[getpid(), Int32(bitPattern: getuid())]] && !isTruncated && !pipe.isAbandoned)
+                guard let descriptor = received.operation.message.takeDescriptor() else { throw NoCompletion() }
+                drop(descriptor)
+            } else {
+                #expect(isTruncated || !senders.isEmpty)
+            }
+            drop(received)
+            #expect(pipe.becomesAbandoned)
+            while ring.inFlightCount > 0 { drop(try ring.nextCompletionWaiting()) }
+        }
+    }
+
     @Test func passesAsManyAsThereCanBe() throws {
         var ring = try Ring<Int>(entries: 8)
         let pair = try DescriptorPair.sockets()

@@ -52,6 +52,19 @@ import Testing
         #expect(leftovers.isEmpty && ledger.isSettled)
     }
 
+    /// The flag that says so does not move.
+    @Test func whatWasDeferredIsFetched() throws {
+        var ring = try Ring<Int>(entries: 8)
+        let pipe = try DescriptorPair.pipe()
+        try ring.prepare(Read(pipe.first, into: Buffer(byteCapacity: 8)), tag: 1)
+        try ring.submit()
+        try write(5, to: pipe.second)
+        #expect(ring.readyCount == 0)
+        try ring.resize(entries: 16)
+        guard let completion = ring.nextCompletion() else { throw NoCompletion() }
+        #expect(completion.tag == 1)
+    }
+
     @Test(arguments: [RingOptions.Flags.largeSubmissions, []])
     func whatTheKernelHasSeenAndNotTakenMoves(flags: RingOptions.Flags) throws {
         var options = RingOptions.recommended
@@ -162,6 +175,28 @@ import Testing
             #expect(next == tag - 2)
         }
         #expect(ring.inFlightCount == 2 && ring.staleCompletionCount == 0 && ring.foreignCompletionCount == 0)
+    }
+
+    /// The kernel (6.18) goes past a place that it has not written then, where the completion of before lies.
+    @Test func aPlaceOfAMixedQueueThatIsReadOnceMoreIsNoEnd() throws {
+        var options = RingOptions.recommended
+        options.flags.insert(.mixedCompletions)
+        options.completionQueueEntries = 4
+        var ring = try Ring<Int>(entries: 4, options: options)
+        for (tag, isLarge) in [true, false, true, false].enumerated() {
+            var entry = RawEntry(.nop)
+            entry.operationFlags = isLarge ? CURING_NOP_CQE32 : 0
+            try ring.prepare(unsafe RawOperation(entry), tag: tag)
+            try ring.submit()
+            try ring.processPending()
+        }
+        var tags: Set<Int> = []
+        for _ in 0..<4 { tags.insert(try ring.nextCompletionWaiting().tag) }
+        #expect(tags == [0, 1, 2, 3])
+        _ = try ring.run(Nop()).result.get()
+        #expect(ring.inFlightCount == 0)
+        let leftovers = ring.close(deadline: .seconds(1))
+        #expect(leftovers.isEmpty)
     }
 
     @Test func aChildDoesNotInheritTheNewQueues() throws {

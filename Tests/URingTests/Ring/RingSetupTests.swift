@@ -167,6 +167,8 @@ import Testing
             } catch {
                 precondition(error.errno == .noMemory && error.cause == .addressSpaceLimit && error.description.contains("ulimit -v"))
             }
+            let left = try openDescriptors()
+            precondition(!left.contains { $0.contains("io_uring") })
         }
     }
 

@@ -97,6 +97,18 @@ import Testing
         #expect(ring.close(deadline: Duration(attoseconds: .max)).isEmpty)
     }
 
+    @Test func whatIsKeptBesideOperationsIsFreed() async {
+        await #expect(processExitsWith: .success) {
+            func limit() throws {
+                var ring = try Ring<Int>(entries: 8)
+                try ring.prepare(Nop(), tag: 0, timeout: .after(.seconds(60)))
+                try ring.submit(waitingFor: 1)
+            }
+            try limit()
+            try requireNothingIsLeaked(but: 10_000) { for _ in 0..<100 { try limit() } }
+        }
+    }
+
     /// Nothing is left to be cancelled, so that the table can go, whatever the time.
     @Test func aRingWithNothingButUnreadCompletionsEndsWithoutTime() async {
         await #expect(processExitsWith: .success) {
