@@ -25,6 +25,14 @@ import Testing
         #expect(size == 0)
     }
 
+    @Test func itsOwnMemoryIsFreed() async {
+        await #expect(processExitsWith: .success) {
+            func use() { for count in 1...500 { drop(BufferVector(count: count % 10, byteCapacity: 8)) } }
+            use()
+            try requireNothingIsLeaked(but: 10_000, by: use)
+        }
+    }
+
     @Test func distributesWhatTheKernelWrote() {
         var vector = BufferVector(count: 4, byteCapacity: 10)
         unsafe vector.didInitialize(byteCount: 25)

@@ -92,6 +92,25 @@ import Testing
         kept.removeAll()
     }
 
+    @Test func whatLeasesShareIsFreedWithTheLast() async {
+        await #expect(processExitsWith: .success) {
+            var ring = try Ring<Int>(entries: 8)
+            let pair = try DescriptorPair.sockets()
+            func use() throws {
+                for _ in 0..<300 {
+                    let pool = try ring.makeBufferRing(count: 2, byteCount: 64)
+                    try #require(pair.second.sendNow([1]) == 1)
+                    let lease = try ring.run(ReceiveProvided(pair.first, into: pool)).result.get()
+                    let transferable = lease.transfer()
+                    drop(pool)
+                    drop(transferable)
+                }
+            }
+            try use()
+            try requireNothingIsLeaked(but: 10_000, by: use)
+        }
+    }
+
     @Test func leasesOfOneBufferComeBackFromManyThreadsAtOnce() throws {
         var ring = try Ring<Int>(entries: 8)
         // A few buffers of many pieces each, so that threads meet at the same buffer while the pool takes them in.

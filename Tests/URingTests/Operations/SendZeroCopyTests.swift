@@ -108,6 +108,25 @@ import Testing
         #expect(result == .failure(.badAddress))
     }
 
+    /// One that is cut off has no notification.
+    @Test func forgetsWhatItWasToldBefore() throws {
+        var ring = try Ring<Int>(entries: 8)
+        let pair = try TCPPair()
+        let first = try ring.runToNotification(SendZeroCopy(pair.client, from: Buffer(copying: [1]), reportsUsage: true), tag: 0)
+        let usage = first.operation.usage
+        #expect(usage == .copied)
+        var again: SendZeroCopy<Buffer>? = first.operation
+        try ring.link { chain in
+            try chain.prepare(Read(UnownedDescriptor(FileDescriptor(rawValue: -1)), into: Buffer(byteCapacity: 1)), tag: 1)
+            guard let again = again.take() else { return }
+            try chain.prepare(again, tag: 2)
+        }
+        drop(try ring.nextCompletionWaiting())
+        let cutOff = try ring.nextCompletionWaiting().event(SendZeroCopy<Buffer>.self).expectFinished()
+        let (result, usageThen) = (cutOff.result, cutOff.operation.usage)
+        #expect(result == .failure(.canceled) && usageThen == nil)
+    }
+
     @Test func tellsNothingOfTheUsageUnlessAsked() throws {
         var ring = try Ring<Int>(entries: 8)
         let pair = try TCPPair()
