@@ -64,9 +64,8 @@ public struct SendVectoredZeroCopy<Element: ByteSource & ~Copyable>: ZeroCopyOpe
 
     @inlinable @inline(__always)
     @unsafe public mutating func encode(into entry: borrowing SubmissionEntry, kernelData: UnsafeMutablePointer<NoKernelData>) {
-        record = ZeroCopyRecord()
         entry.opcode = .sendZeroCopy
-        entry.setZeroCopySend(file, flags: flags, pollFirst: pollFirst, reportsUsage: reportsUsage)
+        entry.setZeroCopySend(file, flags: flags, pollFirst: pollFirst, reportsUsage: reportsUsage, &record)
         entry.ioPriority |= CURING_SEND_VECTORIZED
         // SAFETY: the buffers and their list are the operation's own.
         unsafe entry.setList(
@@ -142,9 +141,8 @@ public struct SendVectoredToZeroCopy<Element: ByteSource & ~Copyable>: ZeroCopyO
 
     @inlinable @inline(__always)
     @unsafe public mutating func encode(into entry: borrowing SubmissionEntry, kernelData: UnsafeMutablePointer<AddressedHeader>) {
-        record = ZeroCopyRecord()
         entry.opcode = .sendMessageZeroCopy
-        entry.setZeroCopySend(file, flags: flags, pollFirst: pollFirst, reportsUsage: reportsUsage)
+        entry.setZeroCopySend(file, flags: flags, pollFirst: pollFirst, reportsUsage: reportsUsage, &record)
         // SAFETY: the buffers and their list are the operation's own. The kernel data is uninitialised, and stays in place until the
         // operation is done.
         let list = unsafe buffers.kernelBytesList(
@@ -242,9 +240,8 @@ public struct SendMessageZeroCopy: ZeroCopyOperation, ~Copyable {
 
     @inlinable @inline(__always)
     @unsafe public mutating func encode(into entry: borrowing SubmissionEntry, kernelData: UnsafeMutablePointer<NoKernelData>) {
-        record = ZeroCopyRecord()
         entry.opcode = .sendMessageZeroCopy
-        entry.setZeroCopySend(file, flags: flags, pollFirst: pollFirst, reportsUsage: reportsUsage)
+        entry.setZeroCopySend(file, flags: flags, pollFirst: pollFirst, reportsUsage: reportsUsage, &record)
         entry.address = message.beginSending(startingAt: start)
         entry.length = 1
     }

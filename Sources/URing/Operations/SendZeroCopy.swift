@@ -64,9 +64,8 @@ public struct SendZeroCopy<Memory: ByteSource & ~Copyable>: ZeroCopyOperation, ~
 
     @inlinable @inline(__always)
     @unsafe public mutating func encode(into entry: borrowing SubmissionEntry, kernelData: UnsafeMutablePointer<NoKernelData>) {
-        record = ZeroCopyRecord()
         entry.opcode = .sendZeroCopy
-        entry.setZeroCopySend(file, flags: flags, pollFirst: pollFirst, reportsUsage: reportsUsage)
+        entry.setZeroCopySend(file, flags: flags, pollFirst: pollFirst, reportsUsage: reportsUsage, &record)
         // SAFETY: the memory is the operation's own, and the operation has its final address until the notification.
         unsafe entry.setBytes(memory.kernelBytes, behind: start, "A send must start within the initialised bytes.")
         entry.setZeroCopyRegistration(of: memory)
@@ -139,11 +138,10 @@ public struct SendToZeroCopy<Memory: ByteSource & ~Copyable>: ZeroCopyOperation,
 
     @inlinable @inline(__always)
     @unsafe public mutating func encode(into entry: borrowing SubmissionEntry, kernelData: UnsafeMutablePointer<SocketAddress>) {
-        record = ZeroCopyRecord()
         // SAFETY: the kernel data is uninitialised, and stays in place until the operation is done.
         unsafe kernelData.initialize(to: address)
         entry.opcode = .sendZeroCopy
-        entry.setZeroCopySend(file, flags: flags, pollFirst: pollFirst, reportsUsage: reportsUsage)
+        entry.setZeroCopySend(file, flags: flags, pollFirst: pollFirst, reportsUsage: reportsUsage, &record)
         // SAFETY: the memory is the operation's own, and the operation has its final address until the notification.
         unsafe entry.setBytes(memory.kernelBytes, behind: start, "A send must start within the initialised bytes.")
         entry.setZeroCopyRegistration(of: memory)

@@ -83,9 +83,12 @@ public struct ZeroCopyRecord: BitwiseCopyable, Sendable {
 }
 
 extension SubmissionEntry {
-    /// Fills in what all zero-copy sends have.
+    /// Fills in what all zero-copy sends have, and begins their record.
     @inlinable @inline(__always)
-    func setZeroCopySend(_ file: borrowing FileHold, flags: SendFlags, pollFirst: Bool, reportsUsage: Bool) {
+    func setZeroCopySend(
+        _ file: borrowing FileHold, flags: SendFlags, pollFirst: Bool, reportsUsage: Bool, _ record: inout ZeroCopyRecord
+    ) {
+        record = ZeroCopyRecord()
         setFile(file)
         operationFlags = flags.kernelBits
         ioPriority = (pollFirst ? CURING_RECVSEND_POLL_FIRST : 0) | (reportsUsage ? CURING_SEND_ZC_REPORT_USAGE : 0)

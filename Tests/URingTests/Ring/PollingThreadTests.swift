@@ -109,6 +109,20 @@ import Testing
         }
     }
 
+    @Test func aThreadIsSharedUntilItsRingEnds() throws {
+        var options = RingOptions.recommended(submissionPolling: .init(idle: .milliseconds(1)))
+        let ring = try Ring<Int>(entries: 2, options: options)
+        let number = dup(ring.descriptor.fileDescriptor.rawValue)
+        defer { close(number) }
+        #expect(!SharedPollingThreads.contains(number))
+        options.sharedWorkers = ring.descriptor
+        let other = try Ring<Int>(entries: 2, options: options)
+        drop(other)
+        #expect(SharedPollingThreads.contains(number))
+        drop(ring)
+        #expect(!SharedPollingThreads.contains(number))
+    }
+
     @Test func aPollingThreadThatSleepsIsWoken() throws {
         var ring = try Ring<Int>(entries: 4, options: .recommended(submissionPolling: .init(idle: .milliseconds(1))))
         for round in 0..<10 {

@@ -52,6 +52,21 @@ import Testing
         #expect(isEmpty)
     }
 
+    /// Unless told otherwise the kernel stops at an entry that it refuses, takes it all the same, and does not wait.
+    @Test func whatIsBehindARefusedEntryIsSubmittedToo() throws {
+        var ring = try Ring<Int>(entries: 8, options: RingOptions())
+        let refused = RawEntry(Opcode(rawValue: 250))
+        for tag in 0..<6 {
+            if tag % 2 == 0 { try ring.prepare(unsafe RawOperation(refused), tag: tag) } else { try ring.prepare(Nop(), tag: tag) }
+        }
+        let result = try ring.submit(waitingFor: 6)
+        #expect(result == SubmitResult(submitted: 6) && ring.readyCount == 6)
+        for tag in 0..<6 {
+            let completion = try ring.nextCompletionWaiting()
+            #expect(completion.tag == tag && completion.entry.errno == (tag % 2 == 0 ? .invalidArgument : nil))
+        }
+    }
+
     @Test func waitingForANegativeNumberTraps() async {
         expectSentence(
             "A ring cannot wait for a negative number of completions.",
