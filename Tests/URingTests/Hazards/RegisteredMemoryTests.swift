@@ -263,7 +263,7 @@ import Testing
             }
             try use(4)
             // Each round has four buffers of a page, and two that are allocated.
-            try requireNothingIsLeaked(but: 50_000) { try use(200) }
+            try requireNothingIsLeaked(but: 10_000) { try use(200) }
         }
     }
 

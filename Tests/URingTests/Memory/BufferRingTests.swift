@@ -300,6 +300,12 @@ import Testing
         let kept = try ring.makeBufferRing(count: 1, byteCount: 1, group: 9)
         #expect(cause() == .groupInUse(9))
         drop(kept)
+        let mapped = try ring.makeBufferRing(count: 4, byteCount: 64, group: 8, isKernelMapped: true)
+        let error = #expect(throws: BufferRingError.self) {
+            _ = try ring.makeBufferRing(count: 4, byteCount: 64, group: 8, isKernelMapped: true)
+        }
+        #expect(error?.cause == .groupInUse(8))
+        #expect(try mapped.queryAvailableCount() == 4)
         #expect(cause(count: 32768, byteCount: 1) == nil)
         #expect(cause(mode: .incremental(minimumLeft: 64)) == nil)
         let sentence = BufferRingError(.count(3)).description

@@ -99,8 +99,10 @@ import Testing
 
     @Test func whatIsKeptBesideOperationsIsFreed() async {
         await #expect(processExitsWith: .success) {
+            var options = RingOptions.recommended
+            options.registeredWaitCount = 100
             func limit() throws {
-                var ring = try Ring<Int>(entries: 8)
+                var ring = try Ring<Int>(entries: 8, options: options)
                 try ring.prepare(Nop(), tag: 0, timeout: .after(.seconds(60)))
                 try ring.submit(waitingFor: 1)
             }
