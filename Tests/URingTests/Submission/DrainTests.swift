@@ -89,6 +89,22 @@ import Testing
         }
     }
 
+    @Test(arguments: [false, true]) func whatDrainsMayHaveALimitOrBeOfAChain(isOfChain: Bool) throws {
+        var ring = try Ring<Int>(entries: 8)
+        let pair = try TCPPair()
+        if isOfChain {
+            try ring.link { chain in
+                try chain.prepare(Nop(), tag: 1)
+                try chain.prepare(Nop(), tag: 1, options: .drain)
+            }
+        } else {
+            try ring.prepare(Nop(), tag: 1, timeout: .after(.seconds(60)), options: .drain)
+        }
+        #expect(throws: Errno.notSupported) {
+            try ring.prepare(SendZeroCopy(pair.client, from: Buffer(copying: [1])), tag: 2)
+        }
+    }
+
     @Test func oneThatHasEndedIsNotPreparedAgainBehindWhatDrains() throws {
         var ring = try Ring<Int>(entries: 8)
         let pair = try TCPPair()
