@@ -67,6 +67,11 @@ struct SendQueueState: BitwiseCopyable {
         unsafe (block.pointee.firstUnsent..<block.pointee.end).reduce(0) { unsafe $0 + part($1).count } - block.pointee.sentByteCount
     }
 
+    /// How much of the first element that is not all sent is left.
+    @usableFromInline var firstUnsentByteCount: Int {
+        unsafe block.pointee.firstUnsent < block.pointee.end ? part(block.pointee.firstUnsent).count - block.pointee.sentByteCount : 0
+    }
+
     private func place(_ number: Int) -> Int { number & (capacity - 1) }
 
     private func part(_ number: Int) -> UnsafeRawBufferPointer { unsafe block.pointee.parts[place(number)] }

@@ -52,6 +52,8 @@ public struct SendProvided<Memory: ByteSource & ~Copyable>: SingleShotOperation,
         entry.operationFlags = flags.union(.waitAll).kernelBits
         if pollFirst { entry.ioPriority = CURING_RECVSEND_POLL_FIRST }
         queue.state.begin(entry)
+        // Zero would say the same; but so a chain is known to end when less is sent.
+        entry.length = UInt32(clamping: queue.state.firstUnsentByteCount)
     }
 
     @inlinable @inline(__always)

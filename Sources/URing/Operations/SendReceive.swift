@@ -62,7 +62,8 @@ public struct ReceiveFlags: OptionSet, Sendable, Hashable {
     @inlinable public static var doNotWait: ReceiveFlags { ReceiveFlags(rawValue: 0x40) }
     /// Waits until the room is full, or the stream ends; of datagrams, one is enough.
     ///
-    /// It cannot go with ``peek``: the kernel would begin anew at the first byte.
+    /// Of a sequenced-packet socket it takes several records, as recv(2) does not, and nothing says where they end, or that the last one did not
+    /// fit. It cannot go with ``peek``: the kernel would begin anew at the first byte.
     @inlinable public static var waitAll: ReceiveFlags { ReceiveFlags(rawValue: 0x100) }
     /// Receives errors and timestamps of what was sent.
     @inlinable public static var errorQueue: ReceiveFlags { ReceiveFlags(rawValue: 0x2000) }

@@ -74,8 +74,12 @@ public struct SendMessage: SingleShotOperation, ~Copyable {
 /// What did not fit is lost, and the message's ``Message/receivedFlags`` say so. Received descriptors are close-on-exec and belong to the message:
 /// ``Message/takeDescriptor()``.
 ///
-/// On a Unix stream socket with ``SocketOption/passCredentials``, an attempt that finds nothing takes as much of the room for control data as
-/// credentials do, 32 bytes (Linux 6.18): have that much more of it, or the message that comes is truncated.
+/// On a Unix stream socket with ``SocketOption/passCredentials``, each attempt that finds nothing takes as much of the room for control data as
+/// credentials do, 32 bytes (Linux 6.18): have that much more of it, or the message that comes is truncated. A receive alone makes one, and
+/// of several that wait on one socket each makes another for every message that goes to another. A ``ReceiveMessageMultishot`` takes none.
+///
+/// With ``ReceiveFlags/waitAll``, the flags and the address are those of the last attempt: that a descriptor was lost before is not said, and there
+/// is no address when the stream has ended first.
 ///
 /// - Requires: Linux 5.3, `IORING_OP_RECVMSG`; `pollFirst` Linux 5.19.
 /// - Important: The kernel writes to the buffers, the control data, the address and the header until the completion.

@@ -304,6 +304,27 @@ import Testing
         #expect(received == made.bytes)
     }
 
+    @Test func whatIsSentInPartEndsItsChain() throws {
+        for count in [10, 200_000] {
+            var ring = try Ring<Int>(entries: 8)
+            let pair = try DescriptorPair.sockets()
+            try pair.first.setOption(.sendBufferSize, to: 1)
+            let made = try queue([count], of: &ring)
+            let waiting = try ring.link { chain in
+                let token = try chain.prepare(SendProvided(pair.first, from: try made.queue.take()), tag: 1)
+                try chain.prepare(Poll(pair.first, for: .input), tag: 2)
+                return token
+            }
+            try ring.submit()
+            _ = try ring.cancel(waiting)
+            let sent = try ring.nextCompletionWaiting().take(SendProvided<Buffer>.self).result.get()
+            #expect(sent > 0 && (sent == count) == (count == 10))
+            if sent == count { try ring.cancelAll(on: pair.first) }
+            let next = try ring.nextCompletionWaiting().take(Poll.self)
+            #expect(next.entry.errno == .canceled && next.cancelledByLink == (sent < count))
+        }
+    }
+
     @Test func whatACutConnectionDidNotTakeGoesToAnother() throws {
         var ring = try Ring<Int>(entries: 8)
         let pair = try DescriptorPair.sockets()
