@@ -107,7 +107,8 @@ import Testing
                 try ring.submit(waitingFor: 1)
             }
             try limit()
-            try requireNothingIsLeaked(but: 10_000) { for _ in 0..<100 { try limit() } }
+            // The allocator's own is some ten thousand bytes, however often it is done.
+            try requireNothingIsLeaked(but: 50_000) { for _ in 0..<500 { try limit() } }
         }
     }
 
