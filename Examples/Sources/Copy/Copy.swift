@@ -50,6 +50,10 @@ struct Copy: ParsableCommand {
         let status = try ring.run(Statx(of: reader)).result.get(whenDoing: source)
         guard status.kind == .regular else { throw Failure("\(source) is not a regular file.") }
 
+        // Opening the source waits if it is a pipe: up to here Ctrl-C ends the program as it does any other, and from here on
+        // there may be a part of a copy to take away. Whoever reads what is said may have gone by then.
+        let lanes = BlockLanes(depth: depth, blockByteCount: blockByteCount, stop: try stopDescriptor())
+        ignoreBrokenPipes()
         var isNew = true
         // A program that acts for its owner would act for whoever copies it.
         let permissions = status.permissions.intersection(FilePermissions(rawValue: 0o777))
@@ -70,8 +74,6 @@ struct Copy: ParsableCommand {
             guard (replaced.device, replaced.inode) != (status.device, status.inode) else {
                 throw Failure("\(source) and \(destination) are the same file.")
             }
-            // Opening a pipe waits for its other end, so up to here Ctrl-C ends the program as it does any other.
-            let lanes = BlockLanes(depth: depth, blockByteCount: blockByteCount, stop: try stopDescriptor())
             try copy(from: reader, to: writer, byteCount: status.byteCount, in: lanes, using: &ring)
             if verify { try compare(reader, writer, in: lanes) }
         } catch {

@@ -41,10 +41,12 @@ final class EpollSet {
             return true
         }
         if descriptor.epollData == 0 { descriptor.epollData = makeData(for: descriptor) }
-        var status = event_loop_epoll_change(set.number, descriptor.number, wanted.rawValue, descriptor.epollData)
+        // The highest bits say how the set is to tell, and not what.
+        let events = wanted.rawValue & 0x0fff_ffff
+        var status = event_loop_epoll_change(set.number, descriptor.number, events, descriptor.epollData)
         if status == -Errno.noSuchFileOrDirectory.rawValue {
             // It is new, or somebody has closed the descriptor and its number means another file now.
-            status = event_loop_epoll_add(set.number, descriptor.number, wanted.rawValue, descriptor.epollData)
+            status = event_loop_epoll_add(set.number, descriptor.number, events, descriptor.epollData)
         }
         guard status == 0 else {
             remove(descriptor)

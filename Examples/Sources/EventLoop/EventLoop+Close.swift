@@ -14,6 +14,8 @@ extension EventLoop {
         if called != nil { takeBackPoll() }
         let number = descriptor.unowned.fileDescriptor.rawValue
         endWatches(of: number)
+        // What was begun and is not in the ring's queue yet would not be found, and begin afterwards.
+        try prepareQueued()
         let place = add(.closing)
         try ring.close(cancelling: descriptor, tag: Tag(index: place, arming: 0))
         sources[Int(place)].inFlightCount = 1
@@ -31,6 +33,9 @@ extension EventLoop {
         if called != nil { takeBackPoll() }
         let number = descriptor.fileDescriptor.rawValue
         endWatches(of: number)
+        // A number is looked up when the kernel sees the operation; afterwards it may be another file's.
+        try prepareQueued()
+        try ring.submit()
         try ring.cancelAll(on: descriptor)
         while hasPolls(of: number) { try completeMore() }
         do {

@@ -106,7 +106,7 @@ public struct EventLoop: ~Copyable {
     /// in which they became ready.
     ///
     /// - Parameter waiting: Whether to wait; if not, and nothing is ready, everything is armed when this returns.
-    /// - Returns: Whether a handler was called; always, if it may wait.
+    /// - Returns: Whether a handler was called; always, if it may wait, and there is something that could call one: see ``hasWork``.
     /// - Throws: What the kernel says of the ring as a whole.
     @discardableResult
     public mutating func loopOnce(waiting: Bool = true) throws(Errno) -> Bool {
@@ -121,7 +121,7 @@ public struct EventLoop: ~Copyable {
                 if run(completion) { return true }
             } else if !hasLooked {
                 try enter(waiting ? .wait : .look)
-                hasLooked = !waiting
+                hasLooked = !waiting || !hasWork
             } else if try !armRest() {
                 return runSignal() || runTimer()
             }
@@ -195,6 +195,8 @@ public struct EventLoop: ~Copyable {
     mutating func enter(_ entering: Entering) throws(Errno) {
         if !queues.pending.isEmpty { try prepareQueued() }
         switch entering {
+        // Preparing may have found a watch that cannot be, or ended the last operation.
+        case .wait where !queues.ready.isEmpty || !hasWork: try ring.submit()
         case .wait where !timers.isEmpty: try waitUntilDeadline()
         case .wait: try ring.submit(waitingFor: 1)
         case .look:

@@ -25,6 +25,14 @@ struct ImmediateQueue {
         let index = immediate.number - start
         guard index >= next, index < handlers.count, handlers[index].take() != nil else { return }
         count -= 1
+        if count == 0 { removeFirst(handlers.count) }
+    }
+
+    /// Forgets as many places, whose handlers are gone.
+    private mutating func removeFirst(_ placeCount: Int) {
+        handlers.removeFirst(placeCount)
+        start += placeCount
+        next = 0
     }
 
     mutating func popFirst() -> ((inout EventLoop) -> Void)? {
@@ -32,11 +40,7 @@ struct ImmediateQueue {
             next += 1
             guard let handler = handlers[next - 1].take() else { continue }
             count -= 1
-            if next == handlers.count || next > 64 && next > handlers.count / 2 {
-                handlers.removeFirst(next)
-                start += next
-                next = 0
-            }
+            if next == handlers.count || next > 64 && next > handlers.count / 2 { removeFirst(next) }
             return handler
         }
         return nil

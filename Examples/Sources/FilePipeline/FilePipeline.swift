@@ -31,6 +31,8 @@ struct FilePipeline: ParsableCommand {
 
     func validate() throws {
         guard patience >= 0 else { throw ValidationError("The patience is not negative.") }
+        // The kernel would refuse the entry itself, and with it the rest of the chain.
+        guard !log.isEmpty && !destination.isEmpty else { throw ValidationError("A name is not empty.") }
     }
 
     /// The steps, in their order.

@@ -21,6 +21,33 @@ import URing
         #expect(!kept)
     }
 
+    /// It is not in the ring's queue yet.
+    @Test(arguments: backends) func s06AnOperationThatWasJustBegunIsCancelledByAClose(_ backend: EventLoop.Backend) throws {
+        for isByNumber in [false, true] {
+            var loop = try EventLoop(backend: backend)
+            let pair = try DescriptorPair.pipe()
+            let writeEnd = pair.second.unowned
+            var results: [Result<Int, Errno>] = []
+            let read = { (completed: consuming Completed<Read<Buffer>>) in results.append(completed.result) }
+            if isByNumber {
+                let readEnd = UnownedDescriptor(pair.first.relinquish())
+                loop.perform(Read(readEnd, into: Buffer(byteCapacity: 8))) { _, completed in read(completed) }
+                try loop.close(readEnd)
+                // Another file gets the number, unless another test was faster.
+                let other = try TestPipe(containing: [1, 2, 3])
+                try loop.run()
+                _ = consume other
+            } else {
+                loop.perform(Read(pair.first, into: Buffer(byteCapacity: 8))) { _, completed in read(completed) }
+                try loop.close(pair.first)
+                try loop.run()
+            }
+            #expect(results == [.failure(.canceled)])
+            #expect(isBroken(writeEnd))
+            _ = consume pair.second
+        }
+    }
+
     @Test(arguments: backends) func s06AfterACloseByNumberTheWriterOfAPipeKnows(_ backend: EventLoop.Backend) throws {
         var loop = try EventLoop(backend: backend)
         let pair = try DescriptorPair.pipe()

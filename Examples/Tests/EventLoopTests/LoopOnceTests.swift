@@ -136,6 +136,27 @@ import URing
     }
 
     /// With what is ready paused, the loop has nothing to do until the timer's time has come.
+    @Test(arguments: backends) func s01ARunEndsWhenTheLastOperationIsWithdrawn(_ backend: EventLoop.Backend) throws {
+        var loop = try EventLoop(backend: backend)
+        let pipe = try TestPipe()
+        let read = Read(pipe.readEnd, into: Buffer(byteCapacity: 8))
+        loop.perform(read, beforeSubmission: { .withdraw }, then: { _, _ in Issue.record("It was withdrawn.") })
+        try loop.run()
+        let hasWork = loop.hasWork
+        #expect(!hasWork)
+        #expect(try loop.loopOnce() == false)
+    }
+
+    @Test(arguments: backends) func s01AWatchThatCannotBeIsToldAtOnce(_ backend: EventLoop.Backend) throws {
+        var loop = try EventLoop(backend: backend)
+        let nothing = UnownedDescriptor(FileDescriptor(rawValue: 1 << 20))
+        var log: [PollEvents] = []
+        loop.schedule(after: .seconds(30)) { _ in Issue.record("The loop waited.") }
+        loop.watch(nothing, for: .input) { _, _, events in log.append(events) }
+        #expect(try loop.loopOnce())
+        #expect(log == [.invalid])
+    }
+
     @Test(arguments: backends) func s01AWaitTakesNoProcessorTime(_ backend: EventLoop.Backend) throws {
         var loop = try EventLoop(backend: backend)
         let pipe = try TestPipe(containing: [1])
