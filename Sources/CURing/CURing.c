@@ -1023,9 +1023,10 @@ static uint32_t rounded_up(uint32_t count) {
     return power;
 }
 
-/// Reserves addresses.
+/// Reserves addresses, and a mapping: a private one would become a part of a neighbour, and where a process has as many mappings as it may,
+/// could not be taken out again.
 static void *reserve(size_t size) {
-    return mmap(NULL, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    return mmap(NULL, size, PROT_NONE, MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 }
 
 /// Maps a part of the ring in place of a reservation of the same size. The kernel chooses other addresses (it refuses given ones).
@@ -1209,7 +1210,8 @@ int curing_duplicate(int fd) {
 }
 
 void curing_replace(int fd) {
-    // There is one since `curing_duplicate`, and for an open number the call takes no memory.
+    // There is one since `curing_duplicate`, and for an open number the call takes no memory. It fails if the process has lowered its limit of
+    // descriptors below the number; the ring then stays open until the number is closed.
     while (dup3(inert_file(), fd, O_CLOEXEC) < 0 && (errno == EINTR || errno == EBUSY)) {
     }
 }

@@ -121,10 +121,13 @@ int32_t test_child_submits(int32_t ring) {
     return answer >= 100 ? 100 - answer : answer;
 }
 
-int32_t test_forbid_rings(int32_t error) {
+/// Has a system call fail from now on: all of them, or those with this argument.
+static int32_t forbid(int number, int argument, uint32_t value, int32_t error) {
     struct sock_filter filter[] = {
         BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, __NR_io_uring_setup, 0, 1),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (unsigned)number, 0, 3),
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, (unsigned)(offsetof(struct seccomp_data, args) + 8 * (size_t)(argument < 0 ? 0 : argument))),
+        BPF_JUMP(BPF_JMP | (argument < 0 ? BPF_JGE : BPF_JEQ) | BPF_K, value, 0, 1),
         BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | ((unsigned)error & SECCOMP_RET_DATA)),
         BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
     };
@@ -132,6 +135,18 @@ int32_t test_forbid_rings(int32_t error) {
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
         return -errno;
     return prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0 ? 0 : -errno;
+}
+
+int32_t test_forbid_rings(int32_t error) { return forbid(__NR_io_uring_setup, -1, 0, error); }
+
+int32_t test_forbid_timed_waits(int32_t error) {
+    // IORING_ENTER_GETEVENTS | IORING_ENTER_EXT_ARG
+    return forbid(__NR_io_uring_enter, 3, 1 | 8, error);
+}
+
+int32_t test_forbid_cancelling(int32_t error) {
+    // IORING_REGISTER_SYNC_CANCEL
+    return forbid(__NR_io_uring_register, 1, 24, error);
 }
 
 static int32_t set_limit(int resource, uint64_t limit) {

@@ -80,8 +80,8 @@ extension Ring where Tag: BitwiseCopyable {
     ) throws(Errno) -> Token<Op> {
         group.state.expectRing(core.table.identity)
         try core.makeRoom(for: Op.self)
+        let slot = try core.table.insert(operation, tag: tag)
         group.state.addMember()
-        let slot = core.table.insert(operation, tag: tag)
         return core.enqueue(
             Op.self, in: slot, payloadOffset: SlotLayout.payloadOffset(Tag.self), tracking: Tracking(group: group.state))
     }
@@ -103,7 +103,7 @@ extension Ring where Tag: BitwiseCopyable {
         let state = group.state
         state.expectRing(core.table.identity)
         if !core.submissions.hasRoom() { try core.makeRoom() }
-        let slot = core.table.insert(FlushNotifications(group), tag: tag)
+        let slot = try core.table.insert(FlushNotifications(group), tag: tag)
         state.beginFlush(in: slot)
         return core.enqueue(
             FlushNotifications<Tag>.self, in: slot, payloadOffset: SlotLayout.payloadOffset(Tag.self), tracking: Tracking(group: state))
@@ -126,9 +126,10 @@ extension Ring where Tag: BitwiseCopyable {
         _ operation: consuming Op, tag: Tag, notificationTag: Tag
     ) throws(Errno) -> Token<Op> {
         try core.makeRoom(for: Op.self)
+        let slot = try core.table.insert(operation, tag: tag)
         let tracking = Tracking(notificationTag: notificationTag, in: core.table)
         return core.enqueue(
-            Op.self, in: core.table.insert(operation, tag: tag), payloadOffset: SlotLayout.payloadOffset(Tag.self), tracking: tracking)
+            Op.self, in: slot, payloadOffset: SlotLayout.payloadOffset(Tag.self), tracking: tracking)
     }
 
     /// How many zero-copy sends have had their result read and their notification not: so much memory is on its way, and still the kernel's.

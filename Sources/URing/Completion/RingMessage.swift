@@ -134,8 +134,13 @@ extension Ring {
         guard let inbox = UserData.inbox(of: completion.userData), inbox < core.inboxCount else { return core.settle(completion) }
         // No entry of this ring's stands for it.
         core.completions.extraCount &+= 1
-        let slot = core.table.insert(MessageArrival(completion.userData, table: core.messageTable), tag: messageTags[inbox])
-        return SettledCompletion(slot: slot, entry: completion.entry)
+        do throws(Errno) {
+            let slot = try core.table.insert(MessageArrival(completion.userData, table: core.messageTable), tag: messageTags[inbox])
+            return SettledCompletion(slot: slot, entry: completion.entry)
+        } catch {
+            // It is read from the queue, and what it brings would be lost.
+            fatalError("There is no memory for a message that has come.")
+        }
     }
 }
 

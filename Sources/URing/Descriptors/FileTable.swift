@@ -99,6 +99,7 @@ struct FileTableState: BitwiseCopyable {
     @usableFromInline let block: UnsafeMutablePointer<Block>
 
     init(anchor: RingAnchor, count: Int, allocationRange: Range<Int>, tracksRelease: Bool) throws(FileTableError) {
+        anchor.unregisterLeftFiles()
         var registration = curing_rsrc_register(
             nr: UInt32(count), flags: CURING_RSRC_REGISTER_SPARSE, resv2: 0, data: 0, tags: 0)
         // SAFETY: the kernel reads the structure before the call returns.

@@ -47,6 +47,9 @@ public struct SocketDomain: RawRepresentable, Sendable, Hashable {
     /// Virtual machines and their host.
     public static var virtualMachine: SocketDomain { SocketDomain(rawValue: AF_VSOCK) }
     /// Network devices.
+    ///
+    /// The kernel answers `EINVAL` to a ``ReceiveMessage`` with room for control data: descriptors that come with it are to be closed on exec,
+    /// and these sockets do not take the flag for that.
     public static var packet: SocketDomain { SocketDomain(rawValue: AF_PACKET) }
     /// The kernel's own services.
     public static var netlink: SocketDomain { SocketDomain(rawValue: AF_NETLINK) }

@@ -7,9 +7,11 @@ import SystemPackage
 
 extension InFlightTable {
     /// Moves an operation and its tag into a free slot.
+    ///
+    /// - Throws: `ENOMEM` when there is no room for more.
     @inlinable @inline(__always)
-    func insert<Op: Operation & ~Copyable, Tag: BitwiseCopyable>(_ operation: consuming Op, tag: Tag) -> Slot {
-        let slot = allocateSlot()
+    func insert<Op: Operation & ~Copyable, Tag: BitwiseCopyable>(_ operation: consuming Op, tag: Tag) throws(Errno) -> Slot {
+        let slot = try allocateSlot()
         // SAFETY: the slot was free, so its header is initialised and tag and payload are uninitialised memory of the layout's sizes.
         slot.setType(Op.self)
         unsafe (slot.base + SlotLayout.tagOffset(Tag.self)).storeBytes(of: tag, as: Tag.self)

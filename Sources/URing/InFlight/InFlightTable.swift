@@ -83,11 +83,17 @@ struct InFlightTable: BitwiseCopyable {
     private static func reserve() throws(Errno) -> (baseAddress: UnsafeMutableRawPointer, count: Int) {
         var byteCount = maximumByteCount
         while true {
-            // It can be read as it is, which takes no memory, even of a process that locks all it has, and is not counted as promised. Pages come
-            // when they are touched, one by one: a huge page would be wasted on the few slots that most rings use.
+            // It can be read, which takes no memory and is not counted as promised; but only afterwards, or a process that locks all it has would
+            // walk through it now. Pages come when they are touched, one by one: a huge page would be wasted on the few slots that most
+            // rings use.
             let range = unsafe mmap(
-                nil, byteCount, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | Int32(MAP_NORESERVE), -1, 0)
+                nil, byteCount, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | Int32(MAP_NORESERVE), -1, 0)
             if unsafe range != MAP_FAILED, let range = unsafe range {
+                guard unsafe mprotect(range, byteCount, PROT_READ) == 0 else {
+                    let error = Errno(rawValue: errno)
+                    unsafe munmap(range, byteCount)
+                    throw error
+                }
                 unsafe madvise(range, byteCount, MADV_NOHUGEPAGE)
                 return unsafe (range, byteCount)
             }
@@ -100,22 +106,30 @@ struct InFlightTable: BitwiseCopyable {
     // MARK: Slots
 
     /// Takes a free slot, growing the table when there is none.
+    ///
+    /// - Throws: `ENOMEM` when there is no room for more.
     @inlinable @inline(__always)
-    func allocateSlot() -> Slot {
+    func allocateSlot() throws(Errno) -> Slot {
         // SAFETY: `firstFree` is nil or a slot, and slots live as long as the table.
         if _fastPath(unsafe state.pointee.firstFree != nil), let first = unsafe state.pointee.firstFree {
             let slot = unsafe Slot(base: first)
             unsafe state.pointee.firstFree = slot.nextFree
             return slot
         }
-        grow()
-        return allocateSlotAfterGrowth()
+        return try allocateSlotAfterGrowth()
+    }
+
+    /// Sees to it that the next operation finds a slot.
+    @inlinable
+    func expectSlot() throws(Errno) {
+        if unsafe state.pointee.firstFree == nil { try grow() }
     }
 
     @usableFromInline @inline(never)
-    func allocateSlotAfterGrowth() -> Slot {
+    func allocateSlotAfterGrowth() throws(Errno) -> Slot {
+        try grow()
         require(unsafe state.pointee.firstFree != nil, "growth leaves a free slot")
-        return allocateSlot()
+        return try allocateSlot()
     }
 
     /// The slot that user data names, or nil when it names none (any more).
@@ -139,18 +153,15 @@ struct InFlightTable: BitwiseCopyable {
         if unsafe _slowPath(state.pointee.isOrphaned) { freedOrphan() }
     }
 
+    /// Makes more of the range slots, if there is more and the process may have that much memory.
     @usableFromInline @inline(never)
-    func grow() {
+    func grow() throws(Errno) {
         let start = unsafe state.pointee.usedByteCount
-        require(
-            unsafe start < state.pointee.reservedByteCount,
-            "More operations are in flight than the ring has addresses for: 8 million, or fewer where the addresses of the process are limited."
-        )
+        guard unsafe start < state.pointee.reservedByteCount else { throw .noMemory }
         let slotByteCount = unsafe state.pointee.slotByteCount
         let byteCount = min(InFlightTable.growthByteCount, max(start, slotByteCount, InFlightTable.firstGrowthByteCount))
         // From the first page on, because the pages may be larger than what the table grows by.
-        require(
-            unsafe mprotect(state.pointee.slots, start + byteCount, PROT_READ | PROT_WRITE) == 0, "There is no memory for more operations.")
+        guard unsafe mprotect(state.pointee.slots, start + byteCount, PROT_READ | PROT_WRITE) == 0 else { throw .noMemory }
         // SAFETY: the range from `start` on is reserved, zero, and no slot yet. All byte counts are powers of two, so slots end with it.
         var offset = start + byteCount
         while offset > start {

@@ -116,9 +116,16 @@ public struct ReceivedMessageFlags: OptionSet, Sendable, Hashable {
         self.rawValue = rawValue
     }
 
-    /// The kernel gives MSG_CMSG_CLOEXEC back as it got it.
+    // MSG_CMSG_CLOEXEC
+    @usableFromInline static var closingOnExec: UInt32 { 0x4000_0000 }
+
+    /// The flags of a call that has descriptors closed on exec, if there is room for any: sockets of some families refuse that.
+    @inlinable
+    static func ofCall(controlByteCapacity: Int) -> UInt32 { controlByteCapacity > 0 ? closingOnExec : 0 }
+
+    /// The kernel gives the flags of the call back with its own.
     init(kernelBits: UInt32) {
-        rawValue = kernelBits & ~0x4000_0000
+        rawValue = kernelBits & ~ReceivedMessageFlags.closingOnExec
     }
 
     /// It was urgent data.

@@ -42,7 +42,8 @@ public struct RegisteredBuffers: ~Copyable {
     /// How many buffers have left a table of the ring, and are still the kernel's.
     ///
     /// Only those count that were registered in a table with `tracksRelease`. The kernel reports each of them when the last operation with
-    /// it is done and the memory is not locked any more; ``Ring/nextCompletion()`` takes note of that.
+    /// it is done and this table does not lock the memory any more, which another may that has it as well, by cloning;
+    /// ``Ring/nextCompletion()`` takes note of that.
     public var unreleasedCount: Int { state.unreleasedCount }
 
     // MARK: Taking

@@ -52,10 +52,15 @@ struct RegisteredBuffersState: BitwiseCopyable {
         // SAFETY: the caller gives up its share, which kept the block alive until here.
         unsafe block.pointee.holdCount -= 1
         guard unsafe block.pointee.holdCount == 0 else { return }
+        // For the end, or for the anchor, which keeps a table that the kernel would not forget: slices of what is shared with other tables come
+        // and go meanwhile.
+        retain()
         if anchor.unregisterBuffers(self) { end() }
     }
 
-    /// Ends a table that the kernel does not know, with the memory that only this table has.
+    /// Ends a table that the kernel does not know, with the memory that only this table has, and the caller's share of it.
+    ///
+    /// There may be slices of memory that other tables have as well: they go on without this one.
     func end() {
         for index in 0..<slotCount { empty(slot(index)) }
         anchor.release()

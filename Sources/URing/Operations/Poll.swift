@@ -20,6 +20,9 @@ public struct PollEvents: OptionSet, BitwiseCopyable, Sendable, Hashable {
     /// There is something to read, or to accept.
     @inlinable public static var input: PollEvents { PollEvents(rawValue: 0x0001) }
     /// There is something urgent, such as out-of-band data.
+    ///
+    /// Asked for alone, the kernel (6.18) tells it only if it is there when the poll begins: what tells the ring that it has come is not
+    /// looked at. With ``bandInput`` or ``input`` besides, a TCP socket's urgent byte ends the poll whenever it comes.
     @inlinable public static var priority: PollEvents { PollEvents(rawValue: 0x0002) }
     /// There is room to write.
     @inlinable public static var output: PollEvents { PollEvents(rawValue: 0x0004) }

@@ -69,6 +69,10 @@ public struct ReadProvided: SingleShotOperation, ~Copyable {
 /// worker thread has read: when it is prepared as ``PrepareOptions/asynchronous``, a file that can only be read by waiting, such as a
 /// terminal, is read once.
 ///
+/// Open the file non-blocking (`O_NONBLOCK`) unless it is a pipe, a socket or a TUN device. Of an inotify descriptor that blocks, for one, the
+/// kernel gives nothing, for ever, though a ``Poll`` says that there is something and a ``Read`` reads it: it may not try to read
+/// where that could block, and hands no multishot to a worker thread.
+///
 /// - Requires: Linux 6.7, `IORING_OP_READ_MULTISHOT`. The file must be one that can be polled, else the error is `EBADFD`.
 /// - Important: The kernel writes to buffers of the pool, each until the completion that names it.
 ///

@@ -50,15 +50,20 @@ public struct FilePosition: RawRepresentable, Sendable, Hashable, ExpressibleByI
     /// Makes an offset of a number.
     @inlinable @inline(__always)
     public init(integerLiteral value: UInt64) {
-        rawValue = value
+        self = .offset(value)
     }
 
     /// The file's own position, which moves on; also for what has none, such as a pipe.
     @inlinable public static var current: FilePosition { FilePosition(rawValue: .max) }
 
     /// So many bytes from the beginning.
+    ///
+    /// - Precondition: It is not `UInt64.max`, which is how the kernel says ``current``.
     @inlinable @inline(__always)
-    public static func offset(_ byteCount: UInt64) -> FilePosition { FilePosition(rawValue: byteCount) }
+    public static func offset(_ byteCount: UInt64) -> FilePosition {
+        require(byteCount < .max, "No file is that long: to the kernel this number is the file's own position.")
+        return FilePosition(rawValue: byteCount)
+    }
 
     /// So many bytes from the beginning, as a program has counted them.
     ///

@@ -94,8 +94,7 @@ public struct ReceiveMessageMultishot: MultishotOperation, ~Copyable {
         entry.setFile(file)
         entry.address = UInt64(UInt(bitPattern: kernelData))
         entry.length = 1
-        // MSG_CMSG_CLOEXEC
-        entry.operationFlags = 0x4000_0000
+        entry.operationFlags = ReceivedMessageFlags.ofCall(controlByteCapacity: controlByteCapacity)
         entry.ioPriority = CURING_RECV_MULTISHOT | (pollFirst ? CURING_RECVSEND_POLL_FIRST : 0)
         entry.selectBuffer(from: buffers)
     }

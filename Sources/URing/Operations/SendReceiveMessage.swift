@@ -125,8 +125,7 @@ public struct ReceiveMessage: SingleShotOperation, ~Copyable {
         entry.setFile(file)
         entry.address = message.beginReceiving(flags: flags)
         entry.length = 1
-        // MSG_CMSG_CLOEXEC
-        entry.operationFlags = flags.rawValue | 0x4000_0000
+        entry.operationFlags = flags.rawValue | ReceivedMessageFlags.ofCall(controlByteCapacity: message.controlByteCapacity)
         if pollFirst { entry.ioPriority = CURING_RECVSEND_POLL_FIRST }
     }
 

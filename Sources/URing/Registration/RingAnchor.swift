@@ -14,14 +14,21 @@ struct RingAnchor: BitwiseCopyable {
         var descriptor: Int32
         var holdCount: Int32
         var unreleased = Unreleased()
-        /// Whether the kernel has a file table of the ring's.
-        var hasFileTable = false
+        /// The file table that the kernel has of the ring's.
+        var fileTable = KernelTable.none
         /// Groups of buffers that the kernel would not forget on another thread.
         var leftGroups: [UInt16] = []
         /// A table of buffers that the kernel would not forget on another thread.
         var leftBuffers: RegisteredBuffersState?
         /// The process-wide number of the ring.
         let ringIdentity: UInt32
+    }
+
+    private enum KernelTable {
+        case none
+        case owned
+        /// Its owner is gone, on another thread, where the kernel would not forget it.
+        case left
     }
 
     private let state: UnsafeMutablePointer<State>
@@ -80,14 +87,21 @@ struct RingAnchor: BitwiseCopyable {
 
     /// Notes that the kernel has a file table of the ring's now.
     func noteFileTable() {
-        unsafe state.pointee.hasFileTable = true
+        unsafe state.pointee.fileTable = .owned
     }
 
     /// Has the kernel end the file table, if there is one, and close the files in it.
+    ///
+    /// On another thread than the ring's it refuses; the table is then kept in mind for ``unregisterLeftFiles()`` and the ring's end.
     func unregisterFiles() {
-        guard unsafe state.pointee.hasFileTable else { return }
-        unsafe state.pointee.hasFileTable = false
-        _ = unsafe register(CURING_UNREGISTER_FILES, nil, count: 0)
+        guard unsafe state.pointee.fileTable != .none else { return }
+        let status = unsafe register(CURING_UNREGISTER_FILES, nil, count: 0)
+        unsafe state.pointee.fileTable = status == 0 ? .none : .left
+    }
+
+    /// Has the kernel end the file table that it refused to end before.
+    func unregisterLeftFiles() {
+        if unsafe state.pointee.fileTable == .left { unregisterFiles() }
     }
 
     /// Has the kernel forget a group of buffers, from which no operation takes any more.

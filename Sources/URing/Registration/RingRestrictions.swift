@@ -20,13 +20,13 @@ public struct RingRestrictions: Sendable, Hashable {
     /// Describes what a ring allows.
     ///
     /// - Parameters:
-    ///   - operations: The operations that the ring takes. What it does itself counts as well: a chain with a timeout has ``Opcode/linkTimeout``
-    ///     in it, closing with cancelling ``Opcode/asyncCancel``, and a
-    ///     ``Close`` that has to be put off ``Opcode/nop``. With a polling thread the ring's end needs that, too, for what a worker thread
-    ///     carries out.
+    ///   - operations: The operations that the ring takes. What it does itself counts as well: an operation with a limit to its time has
+    ///     ``Opcode/linkTimeout`` behind it, and ends with `ECANCELED` at once if that is refused; closing with cancelling
+    ///     ``Opcode/asyncCancel``, and a ``Close`` that has to be put off ``Opcode/nop``. With a polling thread the ring's end needs that, too,
+    ///     for what a worker thread carries out.
     ///   - registrations: What may be registered with the ring.
     ///   - allowedFlags: The flags that entries may have; all by default.
-    ///   - requiredFlags: The flags that each entry must have.
+    ///   - requiredFlags: The flags that each entry must have; those that the ring adds itself, such as timeouts, do not.
     public init(
         operations: Set<Opcode>, registrations: Set<Registration> = [], allowedFlags: EntryFlags = .all, requiredFlags: EntryFlags = []
     ) {

@@ -58,12 +58,13 @@ public struct Ring<Tag: BitwiseCopyable>: ~Copyable {
     ///
     /// - Returns: The operation's name, for cancelling or updating it.
     /// - Throws: What submitting a full queue threw, `EAGAIN` if ``RingOptions/submitsWhenFull`` is off. The operation is then dropped;
-    ///   ask ``availableEntries`` beforehand to keep it. `EOPNOTSUPP` for a zero-copy send on a ring that has prepared an operation with
+    ///   ask ``availableEntries`` beforehand to keep it. `ENOMEM` if more are in flight than the process has memory for, or addresses: 8 million,
+    ///   and fewer where these are limited. `EOPNOTSUPP` for a zero-copy send on a ring that has prepared an operation with
     ///   ``PrepareOptions/drains``.
     @inlinable @inline(__always) @discardableResult
     public mutating func prepare<Op: Operation & ~Copyable>(_ operation: consuming Op, tag: Tag) throws(Errno) -> Token<Op> {
         try core.makeRoom(for: Op.self)
-        return core.enqueue(Op.self, in: core.table.insert(operation, tag: tag), payloadOffset: SlotLayout.payloadOffset(Tag.self))
+        return core.enqueue(Op.self, in: try core.table.insert(operation, tag: tag), payloadOffset: SlotLayout.payloadOffset(Tag.self))
     }
 
     /// Prepares an operation that has ended once more, with its tag, without moving it.

@@ -84,7 +84,7 @@ extension RingCore {
                 flush()
             case _ where submitted > 0:
                 // What was taken counts; the error comes again with the next call.
-                return SubmitResult(submitted: submitted)
+                return SubmitResult(submitted: submitted, interrupted: completions.readyCount < minimum)
             case let errno: throw errno
             }
         }

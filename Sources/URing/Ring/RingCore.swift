@@ -67,6 +67,9 @@ struct RingCore: ~Copyable {
                 {
                     throw RingSetupError(errno: errno, cause: .pollingProcessor(processor))
                 }
+                if errno == .resourceTemporarilyUnavailable && options.submissionPolling != nil {
+                    throw RingSetupError(errno: errno, cause: .threadLimit)
+                }
                 throw RingSetupError(errno, entries: entries, completionQueueEntries: options.completionQueueEntries, flags: flags)
             }
             missing.formUnion(flags.subtracting(flagsToTry))
@@ -77,7 +80,9 @@ struct RingCore: ~Copyable {
             table = try InFlightTable(tag: tag, identity: curing_next_ring_identity(), firstGeneration: firstGeneration)
         } catch {
             unsafe curing_ring_destroy(&ring)
-            throw RingSetupError(errno: error, cause: .addressSpaceLimit)
+            // EAGAIN is said of a process that locks all it has, and may not lock that much.
+            throw RingSetupError(
+                errno: error, cause: error == .resourceTemporarilyUnavailable ? .lockedMemoryLimit : .addressSpaceLimit)
         }
         let waitRegion: WaitRegion?
         do throws(Errno) {

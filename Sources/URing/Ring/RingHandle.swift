@@ -73,6 +73,8 @@ public struct RingHandle: Sendable {
     public var isRingAlive: Bool { state.isAlive }
 
     private func post(_ userData: UInt64, result: UInt32, label: UInt16) throws(Errno) {
+        // The kernel says so too, unless the ring could not be taken from the number.
+        guard isRingAlive else { throw .ringGone }
         var entry = curing_sqe()
         let status = unsafe withUnsafeMutablePointer(to: &entry) { entry in
             // SAFETY: the kernel reads the entry before the call returns.

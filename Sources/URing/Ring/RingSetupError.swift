@@ -19,8 +19,10 @@ public struct RingSetupError: Error, CustomStringConvertible, Sendable {
         /// Linux before 5.12, and again from 6.14 on, counts the queues of all of a user's rings against it, unless the process has
         /// `CAP_IPC_LOCK`. What a ring took may be given back a moment after the ring is gone.
         case lockedMemoryLimit
-        /// The process may not have the addresses that the ring's table of operations needs.
+        /// The process may not have the addresses that the ring's table of operations needs, or not so many mappings.
         case addressSpaceLimit
+        /// The user may not have another thread, which the kernel needs for polling.
+        case threadLimit
         /// The process or the system has too many files open.
         case tooManyDescriptors
         /// The number of entries is zero or more than the kernel allows.
@@ -59,10 +61,12 @@ public struct RingSetupError: Error, CustomStringConvertible, Sendable {
                 "this process may not use io_uring; a seccomp filter (container runtimes have one) or a security module is the likely cause"
             case .lockedMemoryLimit:
                 "there is no memory for its queues, most likely because of the limit on locked memory: Linux before 5.12, and from 6.14 on, "
-                    + "counts all rings of a user against it; raise it (ulimit -l, LimitMEMLOCK), make fewer or smaller rings, or give the "
+                    + "counts all rings of a user against it, those that ended just now as well; raise it (ulimit -l, LimitMEMLOCK), make fewer or smaller rings, or give the "
                     + "process CAP_IPC_LOCK"
             case .addressSpaceLimit:
-                "the process may not reserve 16 MiB of addresses more; the likely cause is a limit (ulimit -v)"
+                "the process may not reserve 16 MiB of addresses more; the likely cause is a limit (ulimit -v, vm.max_map_count)"
+            case .threadLimit:
+                "there is no thread for polling; the likely cause is a limit on the user's threads (ulimit -u, TasksMax)"
             case .tooManyDescriptors: "too many files are open (ulimit -n)"
             case .entryCount(let count):
                 "a ring cannot have \(count) entries; the kernel takes 1 to 32768, and rounds up to a power of two"

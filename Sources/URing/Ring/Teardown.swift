@@ -154,7 +154,7 @@ public struct RingLeftovers: Sendable, Hashable {
         while monotonicTime() < end {
             let status = unsafe curing_register(ring.fd, CURING_REGISTER_SYNC_CANCEL, &request, 1)
             if status == -EINTR { continue }
-            refusesToCancel = [-EINVAL, -ENOSYS, -EPERM, -EACCES].contains(status)
+            refusesToCancel = status < 0 && ![-ENOENT, -EALREADY, -ETIME].contains(status)
             return
         }
     }
@@ -202,6 +202,8 @@ public struct RingLeftovers: Sendable, Hashable {
             wanted = 1
             reapReady()
             if inFlightCount == 0 || (status < 0 && !isTransient(status)) { return }
+            // The kernel has not waited.
+            if status < 0 && ![-ETIME, -EINTR].contains(status) { usleep(1000) }
             cancelAll(until: end)
             // Not in each round: the entry's own completion ends a wait, too.
             let onlyThatCame = wasCancelling && !isCancelling && inFlightCount == before
@@ -304,7 +306,8 @@ public struct RingLeftovers: Sendable, Hashable {
     private var inFlightCount: Int { submissions.inFlightCount(completions) - (isCancelling ? 1 : 0) }
 
     private func isTransient(_ status: Int32) -> Bool {
-        [EINTR, EAGAIN, EBUSY, ETIME].contains(-status)
+        // EBADR says once of each completion that there was no memory for that it is lost; the others come.
+        [EINTR, EAGAIN, EBUSY, ETIME, ENOMEM, EBADR].contains(-status)
     }
 
     private func report(leaked: Int) {

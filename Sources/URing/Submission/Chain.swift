@@ -10,7 +10,8 @@ public enum ChainError: Error, Sendable, Hashable {
     /// The limit is the size of the submission queue, or 8 where the rings of several share one polling thread, which takes no more
     /// from each at a time; so it stays when the others have ended.
     case tooLong(limit: Int)
-    /// What was queued before the chain had to be submitted first, and could not be; or the kernel would refuse the options.
+    /// What was queued before the chain had to be submitted first, and could not be; or the kernel would refuse the options, or there is no
+    /// memory for another operation.
     case failed(Errno)
 }
 
@@ -19,7 +20,8 @@ extension ChainError: CustomStringConvertible {
     public var description: String {
         switch self {
         case .tooLong(let limit): "a chain on this ring has \(limit) entries at the most"
-        case .failed(let errno): "what was queued before the chain could not be submitted, or its options are not supported: \(errno)"
+        case .failed(let errno):
+            "there is no memory for a member, its options are not supported, or what was queued before the chain could not be submitted: \(errno)"
         }
     }
 }
@@ -66,7 +68,12 @@ public struct Chain<Tag: BitwiseCopyable>: ~Copyable, ~Escapable {
         // SAFETY: see `init`.
         unsafe try core.pointee.reserveMember(
             isZeroCopy: Op.routing.isTracked, withTimeout: timeout != nil, options: options, forChainFrom: start)
-        let prepared = unsafe core.pointee.write(operation, tag: tag)
+        let prepared: PreparedEntry
+        do throws(Errno) {
+            prepared = try unsafe core.pointee.write(operation, tag: tag)
+        } catch {
+            throw .failed(error)
+        }
         let token = unsafe core.pointee.addLinked(
             prepared, flag: flag, timeout: timeout, timeoutFlag: flag, options: options, after: last)
         last = prepared.userData

@@ -122,7 +122,10 @@ public enum MultishotEnding: Sendable, Hashable {
     case tableFull
     /// It was cancelled; a ``SendBundle`` also when a worker thread was to carry it out.
     case cancelled
-    /// It failed, and would again.
+    /// It failed, with what the same operation once would have failed with.
+    ///
+    /// Most errors would come again. An error that a socket kept, such as `ECONNREFUSED` of a connected datagram socket, is gone when it was
+    /// told: prepare it again. And `EMFILE` of an accept is over when descriptors were closed.
     case failed(Errno)
 }
 

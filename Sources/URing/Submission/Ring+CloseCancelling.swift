@@ -25,9 +25,10 @@ extension Ring where Tag: BitwiseCopyable {
         cancelling descriptor: consuming File, tag: Tag
     ) throws(Errno) -> Token<Close<File>> {
         try core.reservePair()
+        try core.table.expectSlot()
         core.addCancelAll(on: descriptor.hold())
         core.submissions.expectRoom()
-        let prepared = core.write(Close(descriptor), tag: tag)
+        let prepared = try core.write(Close(descriptor), tag: tag)
         return Token(any: core.add(prepared, options: .none))
     }
 }

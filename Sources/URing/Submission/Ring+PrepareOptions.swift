@@ -19,7 +19,7 @@ extension Ring where Tag: BitwiseCopyable {
     ) throws(Errno) -> Token<Op> {
         try core.check(options, isZeroCopy: Op.routing.isTracked)
         if !core.submissions.hasRoom() { try core.makeRoom() }
-        let prepared = core.write(operation, tag: tag)
+        let prepared = try core.write(operation, tag: tag)
         return Token(any: core.add(prepared, options: options))
     }
 
@@ -40,8 +40,9 @@ extension Ring where Tag: BitwiseCopyable {
     /// - Returns: The operation's name, for cancelling or updating it.
     /// - Throws: As ``prepare(_:tag:options:)``.
     /// - Precondition: The ring was made with two entries at least.
-    /// - Requires: Linux 5.5, `IORING_OP_LINK_TIMEOUT`; clocks other than the monotonic one Linux 5.15: before, the operation
-    ///   ends with `ECANCELED` without having started.
+    /// - Requires: Linux 5.5, `IORING_OP_LINK_TIMEOUT`; clocks other than the monotonic one Linux 5.15. Where the kernel refuses the timeout, for
+    ///   its version, a restriction of the ring, or on a ring with ``RingOptions/Flags/ioPolling``, the operation ends with `ECANCELED`
+    ///   without having started, and without ``Completed/timedOut``.
     /// - Important: The kernel reads the time when it consumes the entry; it lies with the ring.
     ///
     /// The liburing function is `io_uring_prep_link_timeout`; see `io_uring_prep_link_timeout(3)`.
@@ -51,7 +52,7 @@ extension Ring where Tag: BitwiseCopyable {
     ) throws(Errno) -> Token<Op> {
         try core.check(options, isZeroCopy: Op.routing.isTracked)
         try core.reservePair()
-        let prepared = core.write(operation, tag: tag)
+        let prepared = try core.write(operation, tag: tag)
         return Token(
             any: core.addLinked(prepared, flag: CURING_SQE_IO_LINK, timeout: timeout, timeoutFlag: 0, options: options, after: 0))
     }

@@ -30,8 +30,10 @@ extension RingCore {
     ///
     /// - Precondition: The queue is not full.
     @inlinable @inline(__always)
-    mutating func write<Op: Operation & ~Copyable, Tag: BitwiseCopyable>(_ operation: consuming Op, tag: Tag) -> PreparedEntry {
-        write(Op.self, in: table.insert(operation, tag: tag), payloadOffset: SlotLayout.payloadOffset(Tag.self))
+    mutating func write<Op: Operation & ~Copyable, Tag: BitwiseCopyable>(
+        _ operation: consuming Op, tag: Tag
+    ) throws(Errno) -> PreparedEntry {
+        write(Op.self, in: try table.insert(operation, tag: tag), payloadOffset: SlotLayout.payloadOffset(Tag.self))
     }
 
     /// The user data of an entry, unless it is linked to others.

@@ -109,10 +109,14 @@ extension RingCore {
             table.noteStale()
             return nil
         }
-        // A timeout that was not up is cancelled itself. Of one that was, the kernel says what it did with the operation: cancelled it (ETIME, but
-        // 1 for a wait for a futex or a child), asked it to stop (EALREADY), or did not find it where it looked last (ENOENT), though it may
-        // have interrupted it in a worker.
-        let timedOut = completion.entry.withoutNotes.errno != .canceled
+        // A timeout that was not up is cancelled itself, and one that a restriction or an older kernel does not allow was never set. Of one that
+        // was up, the kernel says what it did with the operation: cancelled it (ETIME, but 1 for a wait for a futex or a child), asked it to
+        // stop (EALREADY), or did not find it where it looked last (ENOENT), though it may have interrupted it in a worker.
+        let timedOut =
+            switch completion.entry.withoutNotes.errno {
+            case nil, .timeout?, .alreadyInProcess?, .noSuchFileOrDirectory?: true
+            default: false
+            }
         guard let entry = companions.endTimeout(of: userData, timedOut: timedOut) else {
             // It may have been on its way from one try to the next, and would go on without a limit.
             if completion.entry.errno == .noSuchFileOrDirectory { cancelOnItsWay(UserData.sameSlot(as: userData, kind: .linkedOperation)) }

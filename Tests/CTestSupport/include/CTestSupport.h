@@ -44,6 +44,12 @@ int32_t test_child_submits(int32_t ring);
 /// Makes io_uring_setup(2) fail with an error from now on, by a seccomp filter. Returns 0 or a negative errno.
 int32_t test_forbid_rings(int32_t error);
 
+/// Makes waits on rings that have a limit fail likewise.
+int32_t test_forbid_timed_waits(int32_t error);
+
+/// Makes the calls fail likewise that cancel operations of a ring.
+int32_t test_forbid_cancelling(int32_t error);
+
 /// Sets the limit on open descriptors. Returns 0 or a negative errno.
 int32_t test_limit_descriptors(uint64_t limit);
 

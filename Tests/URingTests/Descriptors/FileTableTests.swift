@@ -259,6 +259,32 @@ import Testing
         expectSentence("make the table with a smaller `allocating` range", of: result)
     }
 
+    /// The kernel refuses to end it there, and does when the ring's own thread makes the next table, or ends the ring.
+    @Test(arguments: [false, true]) func aTableDroppedOnAnotherThreadEndsLater(withTheRing: Bool) throws {
+        var ring = try Ring<Int>(entries: 8)
+        let pair = try DescriptorPair.sockets()
+        let peer = pair.first
+        let handed = Handed<TableWithFile?>(nil)
+        do {
+            let table = try ring.makeFileTable(count: 2, allocating: 1..<2)
+            guard let slot = table.slot(0) else { throw Errno.fileExists }
+            let file = try table.register(pair.second, in: slot)
+            handed.value = TableWithFile(table: consume table, file: consume file)
+        }
+        drop(pair.second)
+        onAnotherThread { handed.value = nil }
+        // Nobody has closed it yet.
+        #expect(peer.sendNow([1]) == 1)
+        if withTheRing {
+            let leftovers = ring.close()
+            #expect(leftovers.isEmpty)
+        } else {
+            let next = try ring.makeFileTable(count: 2)
+            #expect(next.usedCount == 0)
+        }
+        #expect(peer.receiveBounded() == [])
+    }
+
     @Test func choosingASlotOutsideTheTableTraps() async {
         let result = await #expect(processExitsWith: .failure, observing: [\.standardErrorContent]) {
             var ring = try Ring<Int>(entries: 8)
@@ -313,4 +339,10 @@ import Testing
         let isTaken = table.isTaken(slot)
         #expect(isTaken == expected, sourceLocation: sourceLocation)
     }
+}
+
+/// What one thread leaves to another.
+private struct TableWithFile: ~Copyable {
+    let table: FileTable
+    let file: DirectDescriptor
 }

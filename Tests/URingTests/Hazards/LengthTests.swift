@@ -58,6 +58,15 @@ import Testing
         expectSentence("A file has nothing before its beginning.", of: result)
     }
 
+    /// A program that has counted one below zero would write where the file's own position is.
+    @Test func theNumberThatStandsForNoOffsetTraps() async {
+        #expect(FilePosition.offset(UInt64.max - 1).rawValue == UInt64.max - 1)
+        let result = await #expect(processExitsWith: .failure, observing: [\.standardErrorContent]) {
+            _ = FilePosition.offset(UInt64(0) &- 1)
+        }
+        expectSentence("No file is that long", of: result)
+    }
+
     @Test func readingIntoNothingTraps() async {
         let result = await #expect(processExitsWith: .failure, observing: [\.standardErrorContent]) {
             var ring = try Ring<Int>(entries: 1)

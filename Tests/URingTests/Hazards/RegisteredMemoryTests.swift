@@ -285,4 +285,43 @@ import Testing
             try #require(try Memory.now().resident < before + byteCount)
         }
     }
+
+    /// Its slots still share the memory then, so slices come and go through the other table, before the ring's own end and after it.
+    @Test(arguments: [false, true]) func aCloneDroppedOnAnotherThreadEndsOnce(whileThereIsASlice: Bool) async {
+        await #expect(processExitsWith: .success) { [whileThereIsASlice] in
+            var first = try Ring<Int>(entries: 8)
+            var second = try Ring<Int>(entries: 8)
+            let buffers = try first.makeRegisteredBuffers(count: 2, byteCount: 4096)
+            let clone = Handed(Optional(try second.makeRegisteredBuffers(cloning: buffers)))
+            onAnotherThread { clone.value = nil }
+            drop(try buffers.expectBuffer(slot: 0))
+            var slice: RegisteredSlice? = whileThereIsASlice ? try buffers.expectBuffer(slot: 1) : nil
+            second.close()
+            slice = nil
+            // Else something has let go of the table that was left, or of the memory, twice.
+            slice = try buffers.expectBuffer(slot: 1)
+            drop(buffers)
+            guard let whole = slice else { throw Errno.invalidArgument }
+            let completed = try first.run(Write(try DescriptorPair.pipe().second, from: whole))
+            try #require(completed.result.get() == 0)
+        }
+    }
+
+    @Test func aCloneDroppedOnAnotherThreadMakesRoomForTheNext() async {
+        await #expect(processExitsWith: .success) {
+            var first = try Ring<Int>(entries: 8)
+            var second = try Ring<Int>(entries: 8)
+            let buffers = try first.makeRegisteredBuffers(count: 2, byteCount: 4096)
+            let clone = Handed(Optional(try second.makeRegisteredBuffers(cloning: buffers)))
+            onAnotherThread { clone.value = nil }
+            let slice = try buffers.expectBuffer(slot: 1)
+            let next = try second.makeRegisteredBuffers(count: 2, byteCount: 4096)
+            let pipe = try DescriptorPair.pipe()
+            // The next table has other memory in this slot.
+            let refused = try second.run(Read(pipe.first, into: slice))
+            try #require(refused.entry.errno == .badAddress)
+            drop(refused)
+            drop(next)
+        }
+    }
 }

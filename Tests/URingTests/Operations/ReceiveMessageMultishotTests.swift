@@ -328,6 +328,38 @@ import Testing
         #expect(failed.ending == .failed(.notSocket))
     }
 
+    /// Its sockets refuse the flag that has descriptors closed on exec.
+    @Test(.enabled(if: geteuid() == 0, "needs CAP_NET_RAW")) func packetsOfADeviceAreReceived() throws {
+        var ring = try Ring<Int>(entries: 8)
+        // ETH_P_ALL
+        let everything = SocketProtocol(rawValue: Int32(UInt16(3).bigEndian))
+        let device = try ring.run(Socket(.packet, .datagram, protocol: everything)).result.get()
+        let pool = try ring.makeBufferRing(count: 4, byteCount: 1024)
+        try ring.prepare(ReceiveMessage(device, into: Message(Buffer(byteCapacity: 512))), tag: 1)
+        try ring.prepare(ReceiveMessageMultishot(device, into: pool, addressByteCapacity: 32), tag: 2)
+        try ring.submit()
+        var sender = try Ring<Int>(entries: 8)
+        let socket = try sender.run(Socket(.ipv4, .datagram)).result.get()
+        for _ in 0..<2 {
+            let sent = try sender.run(SendTo(socket, from: Buffer(copying: [1, 2, 3]), to: .ipv4Loopback(port: 9)))
+            #expect(try sent.result.get() == 3)
+        }
+        var tags: Set<Int> = []
+        while tags.count < 2 {
+            let completion = try ring.nextCompletionWaiting()
+            if !tags.insert(completion.tag).inserted { continue }
+            if completion.tag == 1 {
+                let received = completion.take(ReceiveMessage.self)
+                let address = received.operation.message.address
+                #expect(try received.result.get() > 0 && address != nil)
+            } else {
+                let message = try completion.event(ReceiveMessageMultishot.self).expectMore()
+                let isWhole = !message.payload.isEmpty && message.header.address != nil
+                #expect(isWhole)
+            }
+        }
+    }
+
     @Test func letsGoOfFileAndPoolWhenTheRingIsDropped() throws {
         let pair = try DescriptorPair.sockets(.datagram)
         do {

@@ -36,10 +36,14 @@ import Testing
 
     @Test func encodesReceivesLikeLiburing() {
         unsafe expectEncoding(of: ReceiveMessage(file, into: Message(Buffer(byteCapacity: 1)), flags: .peek)) { entry, receive, _ in
+            unsafe reference_prep_recvmsg(entry, 5, receive.pointee.message.block, UInt32(MSG_PEEK))
+        }
+        let roomy = Message(Buffer(byteCapacity: 1), controlByteCapacity: Message.controlByteCount(forDescriptors: 1))
+        unsafe expectEncoding(of: ReceiveMessage(file, into: roomy, flags: .peek)) { entry, receive, _ in
             unsafe reference_prep_recvmsg(entry, 5, receive.pointee.message.block, UInt32(MSG_PEEK | MSG_CMSG_CLOEXEC))
         }
         unsafe expectEncoding(of: ReceiveMessage(file, into: Message(Buffer(byteCapacity: 1)), pollFirst: true)) { entry, receive, _ in
-            unsafe reference_prep_recvmsg(entry, 5, receive.pointee.message.block, UInt32(MSG_CMSG_CLOEXEC))
+            unsafe reference_prep_recvmsg(entry, 5, receive.pointee.message.block, 0)
             unsafe entry.storeBytes(of: 1, toByteOffset: 2, as: UInt16.self)
         }
     }

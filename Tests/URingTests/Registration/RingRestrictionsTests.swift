@@ -137,6 +137,21 @@ import Testing
         #expect(throws: Errno.invalidArgument) { try other.restrict(to: RingRestrictions(operations: [], registrations: [unknown])) }
     }
 
+    @Test(arguments: [
+        RingRestrictions(operations: [.read, .nop]),
+        RingRestrictions(operations: [.read, .nop, .linkTimeout], requiredFlags: .asynchronous),
+    ])
+    func aLimitThatIsRefusedIsNotUp(restrictions: RingRestrictions) throws {
+        var ring = try restrictedRing(restrictions)
+        let pair = try DescriptorPair.pipe()
+        try ring.prepare(
+            Read(pair.first, into: Buffer(byteCapacity: 1)), tag: 1, timeout: .after(.seconds(60)), options: .asynchronous)
+        let read = try ring.nextCompletionWaiting().take(Read<Buffer>.self)
+        #expect(read.entry.errno == .canceled)
+        let timedOut = read.timedOut
+        #expect(!timedOut)
+    }
+
     @Test func isRestrictedOnceAndBeforeItIsEnabled() throws {
         var ring = try Ring<Int>(entries: 8)
         #expect(throws: Errno(rawValue: 77)) { try ring.restrict(to: RingRestrictions(operations: [])) }

@@ -339,4 +339,17 @@ import Testing
             #expect(target(of: inner) == "anon_inode:[io_uring]")
         }
     }
+
+    /// The other file cannot be put in the ring's place then.
+    @Test func nothingIsSentToARingThatEndedUnderALowerLimitOfDescriptors() async {
+        await #expect(processExitsWith: .success) {
+            var ring = try Ring<Int>(entries: 8)
+            let handle = try ring.makeHandle(messageTag: 1)
+            try #require(test_limit_descriptors(3) == 0)
+            ring.close()
+            try #require(!handle.isRingAlive)
+            try #require(throws: Errno.ringGone) { try handle.send(1) }
+            try #require(throws: Errno.ringGone) { try handle.wake() }
+        }
+    }
 }

@@ -172,6 +172,35 @@ import Testing
         }
     }
 
+    @Test func moreOperationsThanThereAreAddressesForAreAnError() async {
+        await #expect(processExitsWith: .success) {
+            try Memory.limitMapped(toFurther: 40 << 20)
+            var ring = try Ring<Int>(entries: 512)
+            var count = 0
+            do throws(Errno) {
+                while count < 300_000 {
+                    try ring.prepare(Timeout(after: .seconds(3600)), tag: count)
+                    count += 1
+                }
+            } catch {
+                try #require(error == .noMemory)
+            }
+            try #require(count > 100_000 && count < 300_000)
+            try #require(throws: ChainError.failed(.noMemory)) {
+                try ring.link { chain throws(ChainError) in try chain.prepare(Nop(), tag: 0) }
+            }
+            try ring.submit()
+            try #require(throws: Errno.noMemory) { try ring.close(cancelling: Descriptor(opening: "/dev/null"), tag: 0) }
+            // Nothing is left behind of those that were refused, and what there was goes on.
+            try #require(ring.inFlightCount == count && ring.availableEntries == ring.submissionQueueEntries)
+            let cancelled = try ring.cancelAll()
+            try #require(cancelled > 0)
+            try ring.submit(waitingFor: 1)
+            drop(ring.nextCompletion())
+            try ring.prepare(Nop(), tag: 0)
+        }
+    }
+
     @Test func theProbeKnowsWhatTheKernelHas() throws {
         let ring = try Ring<Int>(entries: 8)
         let probe = try ring.probe()

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import CTestSupport
 import CURing
+import Glibc
 import SystemPackage
 import Testing
 
@@ -47,6 +49,34 @@ import Testing
         try ring.expectNoCompletion()
         #expect(ring.close(deadline: .seconds(5)).isEmpty)
         expectHeld(from.first, false)
+    }
+
+    /// ENOMEM, and EBADR of a completion that is lost, are said once, and the kernel goes on.
+    @Test(arguments: [ENOMEM, EBADR]) func aWaitThatFailsForNowDoesNotLeak(error: Int32) async {
+        await #expect(processExitsWith: .success) { [error] in
+            var ring = try Ring<Int>(entries: 8, options: RingOptions())
+            let pipe = try DescriptorPair.pipe()
+            // Each begins when the one before it has been cancelled, so the ring's end waits often.
+            try ring.hardLink { chain in
+                for tag in 0..<8 { try chain.prepare(Read(pipe.first, into: Buffer(byteCapacity: 8)), tag: tag) }
+            }
+            try ring.submit()
+            try #require(test_forbid_timed_waits(error) == 0)
+            let leftovers = ring.close(deadline: .seconds(5))
+            try #require(leftovers.isEmpty)
+        }
+    }
+
+    @Test(arguments: [ENOMEM, EINVAL, EPERM]) func whereTheCallFailsAnEntryCancels(error: Int32) async {
+        await #expect(processExitsWith: .success) { [error] in
+            var ring = try Ring<Int>(entries: 8)
+            let pipe = try DescriptorPair.pipe()
+            try ring.prepare(Read(pipe.first, into: Buffer(byteCapacity: 8)), tag: 0)
+            try ring.submit()
+            try #require(test_forbid_cancelling(error) == 0)
+            let leftovers = ring.close(deadline: .seconds(5))
+            try #require(leftovers.isEmpty)
+        }
     }
 
     /// As on a kernel before 6.0, or with a filter of system calls.

@@ -296,8 +296,9 @@ import Testing
         splice.fileDescriptor = target.second.unowned.fileDescriptor.rawValue
         splice.fileIndex = UInt32(source.first.unowned.fileDescriptor.rawValue)
         (splice.offset, splice.address, splice.length) = (.max, .max, 4)
-        try unsafe ring.prepare(RawOperation(splice), tag: 0, timeout: .after(.milliseconds(1)))
-        try ring.prepare(Timeout(after: .milliseconds(50)), tag: 1)
+        // Long enough for a worker that has to wait for a processor when it is done.
+        try unsafe ring.prepare(RawOperation(splice), tag: 0, timeout: .after(.milliseconds(30)))
+        try ring.prepare(Timeout(after: .milliseconds(60)), tag: 1)
         let tag = try ring.nextCompletionWaiting().tag
         #expect(tag == 1)
         let written = try source.second.unowned.fileDescriptor.writeAll([1, 2, 3, 4])
