@@ -19,7 +19,7 @@ nop   64000 192000  59    -
 nop-again 64000 192000 45 -
 read  32000  96000 104    -
 read-again 32000 96000 71 -
-read-fixed 32000 96000 77 -
+read-fixed 32000 96000 79 -
 "
 
 Scripts/ensure-liburing.sh
