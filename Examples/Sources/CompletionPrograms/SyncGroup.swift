@@ -5,8 +5,8 @@ import URing
 
 /// Operations that are carried out one after the other, in the order in which they were queued, while others go on beside them.
 ///
-/// Programs of one ring can share a group; for another ring it means nothing. Unlike a chain it is never complete: an operation that is queued later waits for those before
-/// it as well. It waits in the process, because the kernel has no such groups.
+/// Programs of one ring can share a group; for another ring it means nothing. Unlike a chain it is never complete: an operation that is
+/// queued later waits for those before it as well. It waits in the process, because the kernel has no such groups.
 public struct SyncGroup: Sendable, Hashable {
     let number: UInt32
 }

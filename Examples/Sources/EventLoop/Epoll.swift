@@ -21,6 +21,10 @@ final class EpollSet {
 
     init() throws(Errno) {
         set = OwnedNumber(try checked(event_loop_epoll_make()))
+        makeEvents()
+    }
+
+    func makeEvents() {
         events = EpollEvents(capacity: EpollSet.eventCount)
     }
 
@@ -101,7 +105,13 @@ extension EventLoop {
 
     mutating func prepareEpollSet(_ place: UInt32) throws(Errno) {
         guard let epoll, let events = epoll.events.take() else { return }
-        try ring.prepare(EpollWait(epoll.set.unowned, into: events), tag: Tag(index: place, arming: 0))
+        do throws(Errno) {
+            try ring.prepare(EpollWait(epoll.set.unowned, into: events), tag: Tag(index: place, arming: 0))
+        } catch {
+            // They were dropped with the operation.
+            epoll.makeEvents()
+            throw error
+        }
         sources[Int(place)].inFlightCount += 1
     }
 

@@ -147,10 +147,10 @@ extension EventLoop {
     private mutating func endTurn(of watch: Watch, _ handler: consuming HandlerBox) {
         // If it is still there, the watch has not ended.
         guard let completion = called.take() else { return queues.endTurn(of: watch, handler, in: &sources) }
-        let wanted = sources[Int(watch.index)].wanted
-        if !wanted.isEmpty {
+        let events = sources[Int(watch.index)].toPoll
+        if !events.isEmpty {
             do {
-                let token = try ring.prepareAgain(completion, as: Poll.self) { poll, _ in poll.events = wanted }
+                let token = try ring.prepareAgain(completion, as: Poll.self) { poll, _ in poll.events = events }
                 return queues.endTurn(of: watch, handler, token, in: &sources)
             } catch {
                 // The queue is full, and could not be submitted: the next call says why, if it is still so.

@@ -231,7 +231,14 @@ public struct EventLoop: ~Copyable {
             // First, so that what there is no room for keeps its turn.
             if ring.availableEntries == 0 { try ring.submit() }
             let place = queues.takePending(of: &sources)
-            try prepare(place)
+            do throws(Errno) {
+                try prepare(place)
+            } catch {
+                // It tells the ring the next time, unless it is an operation that was dropped.
+                if sources[Int(place)].kind == .operation && !sources[Int(place)].hasEnded { dropOperation(place) }
+                enqueue(place)
+                throw error
+            }
             freeIfDone(place)
         }
     }

@@ -100,9 +100,14 @@ extension EventLoop {
         } else if try operation.prepare(on: &ring, tag: Tag(index: place, arming: 0)) {
             sources[Int(place)].inFlightCount += 1
         } else {
-            operations[place] = nil
-            end(place)
+            dropOperation(place)
         }
+    }
+
+    /// Takes note that an operation could not be prepared.
+    mutating func dropOperation(_ place: UInt32) {
+        operations[place] = nil
+        end(place)
     }
 
     mutating func completeOperation(_ completion: consuming Completion<Tag>, at place: UInt32) {

@@ -47,8 +47,8 @@ struct SignalTable: ~Copyable {
 extension EventLoop {
     /// Has a handler called when the process gets a signal, in place of what it would do about it otherwise.
     ///
-    /// The loop's thread does not block the signal any more. All loops that handle it are told. Every delivery counts; those that come before the handler's turn are
-    /// told to it together.
+    /// The loop's thread does not block the signal any more. All loops that handle it are told. Every delivery counts; those that come before
+    /// the handler's turn are told to it together.
     ///
     /// - Parameters:
     ///   - signal: The signal's number, such as `SIGHUP`.

@@ -61,6 +61,9 @@ struct Source {
     /// The places of those behind it in the queues that it is in, by the queues' links.
     var next: InlineArray<2, UInt32> = [0, 0]
 
+    /// What a poll has to wait for: of urgent data that comes later the kernel tells it only if it waits for data of a band as well.
+    var toPoll: PollEvents { wanted.contains(.priority) ? wanted.union(.bandInput) : wanted }
+
     /// What the descriptor was found ready for, as far as the handler is still to be called for it.
     var relevantFound: PollEvents { relevant(found) }
 
@@ -157,7 +160,7 @@ extension Source {
     mutating func endTurn(_ handler: consuming HandlerBox, _ token: Token<Poll>) {
         self.handler = consume handler
         poll = token
-        polled = wanted
+        polled = toPoll
     }
 
     /// Gets its handler back, which has been called, and wants to be armed again.
@@ -172,7 +175,7 @@ extension Source {
     /// Takes note of a new poll.
     mutating func beginPoll(_ token: Token<Poll>) {
         poll = token
-        polled = wanted
+        polled = toPoll
         inFlightCount += 1
     }
 
@@ -200,10 +203,10 @@ extension Source {
     var change: Change {
         guard let poll else {
             // While its handler is to be called, or is being called, its turn to be armed comes afterwards.
-            return wanted.isEmpty || isReady || handler == nil ? .nothing : .arm(wanted)
+            return wanted.isEmpty || isReady || handler == nil ? .nothing : .arm(toPoll)
         }
         if wanted.isEmpty { return .cancel(poll) }
-        return wanted == polled ? .nothing : .update(poll, wanted)
+        return toPoll == polled ? .nothing : .update(poll, toPoll)
     }
 }
 

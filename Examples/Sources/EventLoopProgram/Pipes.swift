@@ -13,7 +13,8 @@ struct Pipes: ParsableCommand {
         abstract: "Compare loops by how many handlers of pipes they call in a second of processor time.",
         discussion: """
             Each pipe has a handler that writes a byte and one that reads it, and each loop calls one handler at a time. The loops take \
-            turns on one processor, and the best of their rounds is printed: what else the machine does can only slow them. Samba's tevent is among them if libtevent is installed.
+            turns on one processor, and the best of their rounds is printed: what else the machine does can only slow them. Samba's \
+            tevent is among them if libtevent is installed.
             """)
 
     @Option(name: .customLong("pipes"), help: ArgumentHelp("How many pipes there are, one or more numbers.", valueName: "counts"))

@@ -14,7 +14,10 @@ public final class CopyFileProgram: CompletionProgram {
     private let depth: Int
     private let blockByteCount: Int
     private var next: UInt64 = 0
-    private var hasEnded = false
+    /// Where the source ended, if that was met: at the lowest place, as it may grow meanwhile.
+    private var end: UInt64?
+    /// How far the destination was written.
+    private var written: UInt64 = 0
     private var inFlight = 0
     private var blockCount: UInt32 = 0
 
@@ -34,8 +37,16 @@ public final class CopyFileProgram: CompletionProgram {
         inFlight -= 1
         if completion.is(Read<Buffer>.self) {
             try write(completion, in: &context)
+        } else if completion.is(FTruncate.self) {
+            try completion.take(FTruncate.self).result.get()
         } else {
             try goOn(completion, in: &context)
+        }
+        if inFlight == 0, let end, end < written {
+            // What came behind the end has a gap before it.
+            written = end
+            inFlight += 1
+            try context.prepare(FTruncate(destination, to: end))
         }
         if inFlight == 0 {
             try context.post(ProgramMessage(kind: CopyFileProgram.copied, value: blockCount))
@@ -63,7 +74,7 @@ public final class CopyFileProgram: CompletionProgram {
             try context.prepare(read.operation, label: block)
             return
         }
-        if count == 0 { hasEnded = true }
+        if count == 0 { end = min(end ?? .max, block + UInt64(read.operation.memory.count)) }
         guard read.operation.memory.count > 0 else { return }
         inFlight += 1
         blockCount += 1
@@ -74,11 +85,12 @@ public final class CopyFileProgram: CompletionProgram {
         let block = completion.tag.label
         var write = completion.take(Write<Buffer>.self)
         write.operation.start += try write.result.get()
+        written = max(written, block + UInt64(write.operation.start))
         if write.operation.start < write.operation.memory.count {
             write.operation.position = .offset(block + UInt64(write.operation.start))
             inFlight += 1
             try context.prepare(write.operation, label: block)
-        } else if !hasEnded {
+        } else if end == nil {
             try readNext(write.operation.memory, in: &context)
         }
     }
@@ -160,7 +172,15 @@ extension Result where Success == Int, Failure == Errno {
     fileprivate func get(expecting count: UInt64) throws -> Int {
         let transferred = try get()
         // A linked operation that transfers less breaks the chain.
-        guard UInt64(transferred) == count else { throw Errno.ioError }
+        guard UInt64(transferred) == count else { throw CutShort(expected: count, transferred: transferred) }
         return transferred
     }
+}
+
+/// A file became shorter while it was copied, or says that it has more than can be read, or a disk is full.
+private struct CutShort: Error, CustomStringConvertible {
+    let expected: UInt64
+    let transferred: Int
+
+    var description: String { "only \(transferred) of \(expected) bytes were transferred; is the source shorter than it was?" }
 }

@@ -32,7 +32,9 @@ struct FilePipeline: ParsableCommand {
     func validate() throws {
         guard patience >= 0 else { throw ValidationError("The patience is not negative.") }
         // The kernel would refuse the entry itself, and with it the rest of the chain.
-        guard !log.isEmpty && !destination.isEmpty else { throw ValidationError("A name is not empty.") }
+        for name in [log, destination] where name.isEmpty || name.utf8.count >= 4096 {
+            throw ValidationError("A name is not empty, and has 4095 bytes at the most.")
+        }
     }
 
     /// The steps, in their order.

@@ -215,9 +215,9 @@ struct Copies: ParsableCommand {
         comparison.add("pread and pwrite", count: blockCount) {
             let start = ContinuousClock.now
             let reader = try openForReading(source)
-            let writer = try openForWriting(destination)
             // Ctrl-C waits until the copy is whole.
             _ = try stopDescriptor()
+            let writer = try openForWriting(destination)
             try filling(destination) {
                 let status = programs_copy(
                     reader.unowned.fileDescriptor.rawValue, writer.unowned.fileDescriptor.rawValue, blockByteCount)

@@ -51,9 +51,9 @@ struct Postprocess: ParsableCommand {
 
     private func write(_ bytes: [UInt8]) throws {
         var ring = try Ring<UInt8>(entries: 1)
-        let file = try openForWriting(path)
         // One write, which Ctrl-C waits for.
         _ = try stopDescriptor()
+        let file = try openForWriting(path)
         try filling(path) {
             let count = try ring.run(Write(file, from: Buffer(copying: bytes))).result.get(whenDoing: path)
             guard count == bytes.count else { throw Failure("\(path): only \(count) of \(bytes.count) bytes could be written.") }

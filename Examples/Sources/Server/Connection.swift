@@ -280,10 +280,10 @@ extension Connection {
     }
 
     private mutating func setTimer(in shard: inout ShardResources) throws {
-        // One that comes too early is set again then.
+        // One that comes too early is set again then. None is far off: a nearer deadline takes another, and the wheel keeps both.
         guard deadline < timer else { return }
-        timer = deadline
-        try shard.set(TimerWheel.Timer(place: slot, owner: number, tick: deadline))
+        timer = min(deadline, shard.now + shard.longestTimer)
+        try shard.set(TimerWheel.Timer(place: slot, owner: number, tick: timer))
     }
 
     /// A timer of this place has come, which may be an earlier connection's.

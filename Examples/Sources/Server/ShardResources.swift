@@ -38,6 +38,8 @@ struct ShardResources: ~Copyable {
     private var wheel = TimerWheel()
     private var isTicking = false
     private let requestTicks: Int
+    /// How many ticks ahead a timer is set at the most.
+    let longestTimer: Int
     private let idleTicks: Int?
 
     init(number: Int, _ settings: ShardSettings, _ moves: Moves, _ ring: consuming Ring<Tag>, _ buffers: consuming BufferRing) {
@@ -47,6 +49,7 @@ struct ShardResources: ~Copyable {
         self.ring = ring
         self.buffers = buffers
         requestTicks = settings.ticks(settings.requestTime)
+        longestTimer = max(requestTicks, settings.ticks(.seconds(1)))
         idleTicks = settings.idleTime.map(settings.ticks)
     }
 

@@ -65,12 +65,18 @@ struct Outside: ~Copyable {
                 _ = try ring.next()
             }
         case (.udp, nil):
-            try ring.prepare(ReceiveMessage(socket, into: Message(Buffer(byteCapacity: 1))), tag: .call)
-            guard let call = try ring.next() else { return nil }
-            let completed = call.take(ReceiveMessage.self)
-            _ = try completed.result.get(whenDoing: "Cannot receive the first datagram")
-            guard let caller = completed.operation.message.address else { throw Failure("The first datagram has no sender.") }
-            guard try ring.connect(socket, to: caller) else { return nil }
+            var isConnected = false
+            while !isConnected {
+                try ring.prepare(ReceiveMessage(socket, into: Message(Buffer(byteCapacity: 1))), tag: .call)
+                guard let call = try ring.next() else { return nil }
+                let completed = call.take(ReceiveMessage.self)
+                _ = try completed.result.get(whenDoing: "Cannot receive the first datagram")
+                guard let caller = completed.operation.message.address else { continue }
+                try ring.prepare(Connect(socket, to: caller), tag: .call)
+                guard let completion = try ring.next() else { return nil }
+                // Anybody can put down a sender that cannot be answered.
+                if case .success = completion.take(Connect.self).result { isConnected = true }
+            }
         }
         return socket
     }

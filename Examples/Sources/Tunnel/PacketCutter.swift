@@ -56,6 +56,19 @@ struct PacketCutter: ~Copyable {
 
     /// How long a packet is, by its first bytes.
     private func length(_ bytes: borrowing Span<UInt8>) throws(Failure) -> Int {
+        guard let byteCount = statedLength(bytes) else {
+            throw Failure("The peer does not send IP packets of at most \(packetByteCount) bytes; give both ends the same --mtu.")
+        }
+        return byteCount
+    }
+
+    /// Whether what a buffer has is one packet that the other end can cut out of the stream again.
+    func isPacket(_ lease: borrowing BufferLease) -> Bool {
+        lease.count >= PacketCutter.lengthEnd && statedLength(lease.span) == lease.count
+    }
+
+    /// The length that an IP packet states itself; nil if it is none, or a larger one.
+    private func statedLength(_ bytes: borrowing Span<UInt8>) -> Int? {
         let number = { (first: UInt8, second: UInt8) in Int(first) << 8 | Int(second) }
         let byteCount =
             switch bytes[0] >> 4 {
@@ -63,9 +76,6 @@ struct PacketCutter: ~Copyable {
             case 6: number(bytes[4], bytes[5]) + 40
             default: 0
             }
-        guard (20...packetByteCount).contains(byteCount) else {
-            throw Failure("The peer does not send IP packets of at most \(packetByteCount) bytes; give both ends the same --mtu.")
-        }
-        return byteCount
+        return (20...packetByteCount).contains(byteCount) ? byteCount : nil
     }
 }

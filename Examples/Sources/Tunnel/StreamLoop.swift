@@ -33,7 +33,7 @@ struct StreamLoop: ~Copyable {
     init(device: borrowing Descriptor, socket: borrowing Descriptor, stop: UnownedDescriptor, options: LoopOptions) throws {
         var ring: Ring<Tag> = try options.makeRing()
         let sides = try Sides(device: device, socket: socket, in: &ring)
-        let packets = try ring.makeBufferRing(count: options.bufferCount, byteCount: options.packetByteCount, group: 0)
+        let packets = try ring.makeBufferRing(count: options.bufferCount, byteCount: options.roomByteCount, group: 0)
         // The same memory in fewer pieces: one completion brings many packets.
         let stream = try ring.makeBufferRing(
             count: max(2, options.bufferCount / 8), byteCount: options.packetByteCount * min(8, options.bufferCount), group: 1)
@@ -100,6 +100,11 @@ struct StreamLoop: ~Copyable {
         switch consume result {
         case .success(let lease):
             if lease.isEmpty { return }
+            // Anything else, such as a packet that was cut off, would put the whole stream out of step.
+            if !cutter.isPacket(lease) {
+                statistics.failed += 1
+                return
+            }
             statistics.count(byteCount: lease.count, .outward)
             // There is a place for each buffer of the pool.
             collecting.append(lease)

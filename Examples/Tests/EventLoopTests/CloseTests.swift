@@ -48,6 +48,24 @@ import URing
         }
     }
 
+    /// A thread of the kernel's takes what is begun, and may not have done so when the descriptor is closed.
+    @Test func s06AnOperationThatAPollingThreadHasToTakeIsCancelledByACloseByNumber() throws {
+        var loop = try EventLoop(options: .recommended(submissionPolling: .init(idle: .milliseconds(1))))
+        for _ in 0..<30 {
+            let pair = try DescriptorPair.pipe()
+            let readEnd = UnownedDescriptor(pair.first.relinquish())
+            var results: [Result<Int, Errno>] = []
+            loop.perform(Read(readEnd, into: Buffer(byteCapacity: 8))) { _, completed in results.append(completed.result) }
+            try loop.close(readEnd)
+            // Another file gets the number, unless another test was faster.
+            let other = try TestPipe(containing: [1, 2, 3])
+            try loop.run()
+            _ = consume other
+            #expect(results == [.failure(.canceled)])
+            _ = consume pair.second
+        }
+    }
+
     @Test(arguments: backends) func s06AfterACloseByNumberTheWriterOfAPipeKnows(_ backend: EventLoop.Backend) throws {
         var loop = try EventLoop(backend: backend)
         let pair = try DescriptorPair.pipe()

@@ -233,6 +233,26 @@ import URing
         #expect(try loop.runReady() == 0)
     }
 
+    @Test(arguments: backends) func s03AHandlerForUrgentDataAloneIsCalledWhenThatComes(_ backend: EventLoop.Backend) throws {
+        var loop = try EventLoop(backend: backend)
+        let sockets = try DescriptorPair.sockets()
+        let receiver = sockets.first.unowned
+        var told: [PollEvents] = []
+        loop.watch(receiver, for: .priority) { loop, own, events in
+            told.append(events)
+            loop.cancel(own)
+        }
+        #expect(try loop.runReady() == 0)
+        loop.perform(Send(sockets.second, from: Buffer(copying: [1]), flags: .outOfBand)) { _, completed in
+            #expect(completed.result == .success(1))
+        }
+        // An alarm, in case that nothing comes.
+        loop.schedule(after: .seconds(10)) { _ in Issue.record("The byte did not arrive.") }
+        for _ in 0..<3 where told.isEmpty { try loop.loopOnce() }
+        #expect(told == [.priority])
+        _ = consume sockets.first
+    }
+
     /// As tevent's `samba_io_uring_ev` does it, with the ring alone.
     @Test func s05APollIsReplacedInFlightByAHardLink() throws {
         var ring = try Ring<Int>(entries: 8)
