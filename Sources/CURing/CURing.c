@@ -14,6 +14,7 @@
 #include <linux/falloc.h>
 #include <linux/fs.h>
 #include <linux/futex.h>
+#include <pthread.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -961,6 +962,9 @@ int curing_ring_create(struct curing_ring *out, uint32_t entries, struct curing_
         return fd;
     }
 
+    // Known from here on, also when the rest fails.
+    out->features = answer.features;
+
     // Not io_uring_queue_init_params: that of 2.3 writes an identity array over the ring's header with NO_SQARRAY, and that of 2.6 and
     // newer asks for flags of its own.
     int result = io_uring_queue_mmap(fd, &answer, ring);
@@ -1008,7 +1012,6 @@ int curing_ring_create(struct curing_ring *out, uint32_t entries, struct curing_
     out->cq_mask = *ring->cq.kring_mask;
     out->cqe_shift = answer.flags & CURING_SETUP_CQE32 ? 1 : 0;
     out->setup_flags = answer.flags;
-    out->features = answer.features;
     out->fd = fd;
     out->state = ring;
     memcpy(params, &answer, sizeof(*params));
@@ -1163,6 +1166,24 @@ uint32_t curing_next_ring_identity(void) {
         identity = __atomic_add_fetch(&last, 1, __ATOMIC_RELAXED);
     } while (identity == 0);
     return identity;
+}
+
+static uint32_t fork_count;
+
+static void count_fork(void) {
+    // The child has one thread yet.
+    fork_count++;
+}
+
+static void count_forks(void) {
+    // It fails for want of memory alone; a child then takes itself for its parent.
+    (void)pthread_atfork(NULL, NULL, count_fork);
+}
+
+uint32_t curing_process_identity(void) {
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, count_forks);
+    return fork_count;
 }
 
 uint64_t curing_thread_identity(void) {

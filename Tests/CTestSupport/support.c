@@ -111,6 +111,15 @@ int32_t test_get_attribute(const char *path, const char *name, void *value, size
     return found < 0 ? -errno : (int32_t)found;
 }
 
+int32_t test_fork(void) {
+    pid_t child = fork();
+    return child < 0 ? -errno : child;
+}
+
+int32_t test_wait_for_child(int32_t child) {
+    return answer_of(child < 0 ? -1 : child);
+}
+
 int32_t test_child_submits(int32_t ring) {
     pid_t child = fork();
     if (child == 0) {

@@ -1066,7 +1066,7 @@ struct curing_ring {
 /// inherit the mappings: one that used them would move the parent's indexes.
 ///
 /// Returns 0 and fills `out` and `params`, or returns a negative errno with `out` cleared, `params` untouched and everything
-/// released. `CURING_SETUP_NO_MMAP` and `CURING_SETUP_REGISTERED_FD_ONLY` are not supported yet: -EINVAL.
+/// released; only `out->features` tells then whether the kernel had made the ring, whose mapping failed. `CURING_SETUP_NO_MMAP` and `CURING_SETUP_REGISTERED_FD_ONLY` are not supported yet: -EINVAL.
 int curing_ring_create(struct curing_ring *out, uint32_t entries, struct curing_params *params, bool keep_on_fork);
 
 /// Gives a ring queues of other sizes (`CURING_REGISTER_RESIZE_RINGS`), and maps them in place of the old ones. All entries up to `sq_tail`
@@ -1096,6 +1096,10 @@ int curing_liburing_minor_version(void);
 
 /// A number that no other ring of this process got (until 2^32 - 1 of them were made), never 0.
 uint32_t curing_next_ring_identity(void);
+
+/// How many forks are between this process and the one that first asked. A child that was made without fork(3), by a system call of its own,
+/// has the number of its parent.
+uint32_t curing_process_identity(void);
 
 /// A number that no other thread of this process gets, never 0.
 uint64_t curing_thread_identity(void);

@@ -59,7 +59,7 @@ public struct Descriptor: ~Copyable, NumberedFileResource {
         unsafe FileHold(block: block, number: block.pointee.number, entryFlags: 0)
     }
 
-    /// Whether operations hold the descriptor.
+    /// Whether operations hold the descriptor: those in flight, and those that were given back with their completions and still exist.
     @inlinable
     public var isHeld: Bool { unsafe block.pointee.holdCount > 1 }
 
@@ -69,10 +69,11 @@ public struct Descriptor: ~Copyable, NumberedFileResource {
     @inlinable
     public var unowned: UnownedDescriptor { unsafe UnownedDescriptor(FileDescriptor(rawValue: block.pointee.number)) }
 
-    /// Closes the descriptor now, or when the last operation that holds it is done.
+    /// Closes the descriptor now, or when the last operation that holds it goes; see ``isHeld``.
     ///
     /// - Returns: Whether it was closed now.
-    /// - Throws: What close(2) reports of data that could not be written; the descriptor is closed all the same.
+    /// - Throws: What close(2) reports of data that could not be written; the descriptor is closed all the same. Nobody is told of that when it
+    ///   is closed later.
     @discardableResult
     public consuming func close() throws(Errno) -> Bool {
         guard !isHeld else { return false }
@@ -90,9 +91,9 @@ public struct Descriptor: ~Copyable, NumberedFileResource {
 
     /// Gives up ownership: the caller closes the number from now on.
     ///
-    /// - Precondition: No operation holds it.
+    /// - Precondition: No operation holds it; see ``isHeld``.
     public consuming func relinquish() -> FileDescriptor {
-        require(!isHeld, "An operation still uses this descriptor; cancel it and take its completion first.")
+        require(!isHeld, "An operation still has this descriptor; cancel it, take its completion, and drop what comes back before.")
         let number = unsafe block.pointee.number
         unsafe block.pointee.number = -1
         return FileDescriptor(rawValue: number)

@@ -6,7 +6,7 @@ import SystemPackage
 /// A ring's table of direct descriptors: files that this ring alone knows, by their slots.
 ///
 /// Make it with ``Ring/makeFileTable(count:allocating:tracksRelease:)``. A ring has one table at the most. Dropping the value ends the table
-/// when the last ``DirectDescriptor`` in it is gone.
+/// when the last ``DirectDescriptor`` in it is gone; on another thread, when the ring ends or gets its next table.
 @frozen
 public struct FileTable: ~Copyable {
     @usableFromInline let state: FileTableState

@@ -79,7 +79,7 @@ struct InFlightTable: BitwiseCopyable {
                 isOrphaned: false, boxes: BoxPool()))
     }
 
-    /// Reserves addresses for slots: as many as the process may have, up to the maximum.
+    /// Reserves addresses for slots: the maximum, or a part of what the process may have, as it needs others.
     private static func reserve() throws(Errno) -> (baseAddress: UnsafeMutableRawPointer, count: Int) {
         var byteCount = maximumByteCount
         while true {
@@ -89,6 +89,11 @@ struct InFlightTable: BitwiseCopyable {
             let range = unsafe mmap(
                 nil, byteCount, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | Int32(MAP_NORESERVE), -1, 0)
             if unsafe range != MAP_FAILED, let range = unsafe range {
+                if byteCount < maximumByteCount {
+                    let found = byteCount
+                    byteCount = max(minimumByteCount, found / 4)
+                    unsafe munmap(range + byteCount, found - byteCount)
+                }
                 guard unsafe mprotect(range, byteCount, PROT_READ) == 0 else {
                     let error = Errno(rawValue: errno)
                     unsafe munmap(range, byteCount)
@@ -200,6 +205,13 @@ struct InFlightTable: BitwiseCopyable {
 }
 
 extension InFlightTable {
+    /// The user data that a slot's operation would have, if there is one in it; for the ring's end.
+    func userData(ofSlot number: Int) -> UInt64 {
+        require((0..<slotCount).contains(number), "The table has no such slot.")
+        // SAFETY: the slot's header is initialised since the table grew to have it.
+        return unsafe Slot(base: state.pointee.slots + number * state.pointee.slotByteCount).header.pointee.userData
+    }
+
     var slotCount: Int { unsafe state.pointee.usedByteCount / state.pointee.slotByteCount }
 
     /// Slots that are not free: in flight, or reaped and still in the caller's hands.

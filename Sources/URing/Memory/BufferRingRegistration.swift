@@ -56,8 +56,9 @@ struct BufferRingRegistration: BitwiseCopyable {
     /// Where the kernel refuses for now it goes on knowing the entries, whose pages it has pinned, and looks at them for nobody.
     func end() {
         anchor.unregisterGroup(group)
+        // A forked child has not got the kernel's pages, and may have others there by now.
+        if anchor.isOfThisProcess { mapping.unmap() }
         anchor.release()
-        mapping.unmap()
     }
 
     /// Writes the entry at a position, which the kernel does not read before the tail is behind it.

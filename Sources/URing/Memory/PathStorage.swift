@@ -40,13 +40,26 @@ public struct PathStorage: ~Copyable, @unchecked Sendable {
         self.init(copying: string)
     }
 
+    /// Copies bytes as they are, unless there is a NUL among them: names need not be text, nor what links say.
+    ///
+    /// - Throws: `EINVAL` if there is a NUL among the bytes.
+    public init(validating bytes: some Collection<UInt8>) throws(Errno) {
+        let bytes = Array(bytes)
+        if bytes.contains(0) { throw .invalidArgument }
+        self.init(copying: bytes)
+    }
+
     /// Copies a string as it is, which has no NUL in it.
     init(copying string: String) {
-        byteCount = string.utf8.count
-        unsafe characters = .allocate(capacity: byteCount + 1)
-        // SAFETY: there is room for as many bytes as the string has, and a NUL.
-        for (index, byte) in string.utf8.enumerated() { unsafe characters[index] = CChar(bitPattern: byte) }
-        unsafe characters[byteCount] = 0
+        self.init(copying: Array(string.utf8))
+    }
+
+    private init(copying bytes: [UInt8]) {
+        byteCount = bytes.count
+        unsafe characters = .allocate(capacity: bytes.count + 1)
+        // SAFETY: there is room for all the bytes, and a NUL.
+        for (index, byte) in bytes.enumerated() { unsafe characters[index] = CChar(bitPattern: byte) }
+        unsafe characters[bytes.count] = 0
     }
 
     deinit {

@@ -47,7 +47,7 @@ public struct SendRingMessage: SingleShotOperation, ~Copyable {
 
     @inlinable @inline(__always)
     @unsafe public mutating func complete(_ completion: CompletionEntry, kernelData: borrowing NoKernelData) -> Result<Void, Errno> {
-        completion.status
+        completion.statusOfMessage(to: target)
     }
 }
 
@@ -101,7 +101,7 @@ public struct SendRingDescriptor: SingleShotOperation, ~Copyable {
         let source = descriptor.hold()
         source.requireSlot(ofRing: entry.ringIdentity)
         entry.opcode = .msgRing
-        entry.fileDescriptor = target.state.number
+        entry.fileDescriptor = target.numberIfAlive
         entry.address = CURING_MSG_SEND_FD
         // One that was closed has no slot, and the kernel finds no file there.
         entry.address3 = UInt64(UInt32(bitPattern: source.number))
@@ -112,6 +112,14 @@ public struct SendRingDescriptor: SingleShotOperation, ~Copyable {
     @inlinable @inline(__always)
     @unsafe public mutating func complete(_ completion: CompletionEntry, kernelData: borrowing NoKernelData) -> Result<Void, Errno> {
         // The slot in the other table, which is told to its ring.
-        completion.status
+        completion.statusOfMessage(to: target)
+    }
+}
+
+extension CompletionEntry {
+    /// What became of a message; there is no file where the receiving ring had ended when it was prepared.
+    @usableFromInline
+    func statusOfMessage(to target: RingHandle) -> Result<Void, Errno> {
+        errno == .badFileDescriptor && !target.isRingAlive ? .failure(.ringGone) : status
     }
 }

@@ -149,6 +149,9 @@ public struct Read<Memory: ByteDestination & ~Copyable>: SingleShotOperation, ~C
 ///
 /// The result is how many bytes were written, possibly fewer than given.
 ///
+/// As with write(2), the process gets `SIGPIPE`, which ends it by default, when the reader of a pipe or socket is gone: ignore the signal,
+/// use ``Send`` for sockets, or set ``TransferFlags/noSignal``.
+///
 /// - Requires: Linux 5.6, `IORING_OP_WRITE`. From a ``RegisteredSlice``, Linux 5.13, `IORING_OP_WRITE_FIXED`.
 /// - Important: The kernel reads the memory until the completion.
 ///

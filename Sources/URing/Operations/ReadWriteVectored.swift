@@ -77,7 +77,7 @@ public struct ReadVectored<Element: ByteDestination & ~Copyable>: SingleShotOper
 
 /// Writes the bytes of several buffers it owns to a file, from the first to the last.
 ///
-/// The result is how many bytes were written, possibly fewer than given.
+/// The result is how many bytes were written, possibly fewer than given. As with ``Write``, the process may get `SIGPIPE`.
 ///
 /// - Requires: Linux 5.1, `IORING_OP_WRITEV`; ``FilePosition/current`` Linux 5.6. From slices of a registered buffer, Linux 6.15,
 ///   `IORING_OP_WRITEV_FIXED`.

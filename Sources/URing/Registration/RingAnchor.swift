@@ -22,6 +22,8 @@ struct RingAnchor: BitwiseCopyable {
         var leftBuffers: RegisteredBuffersState?
         /// The process-wide number of the ring.
         let ringIdentity: UInt32
+        /// The process that the ring was made in.
+        let process = curing_process_identity()
     }
 
     private enum KernelTable {
@@ -61,6 +63,9 @@ struct RingAnchor: BitwiseCopyable {
 
     var isAlive: Bool { descriptor != nil }
 
+    /// Whether the ring was made in this process, and not in one that has forked this.
+    var isOfThisProcess: Bool { unsafe state.pointee.process == curing_process_identity() }
+
     /// The ring's descriptor, or nil once the ring is closed.
     var descriptor: Int32? {
         let number = unsafe state.pointee.descriptor
@@ -80,8 +85,10 @@ struct RingAnchor: BitwiseCopyable {
     }
 
     /// Calls io_uring_register(2), or does nothing when the ring is gone: the kernel has then let go of the resource by itself.
+    ///
+    /// Nor does it anything in a forked child, where the resource is the parent's.
     @unsafe func register(_ opcode: UInt32, _ argument: UnsafeMutableRawPointer?, count: UInt32) -> Int32 {
-        guard let descriptor else { return 0 }
+        guard let descriptor, isOfThisProcess else { return 0 }
         return unsafe curing_register(descriptor, opcode, argument, count)
     }
 

@@ -101,6 +101,8 @@ extension RingCore {
         switch Errno(rawValue: -status) {
         case .interrupted: return SubmitResult(submitted: submitted, interrupted: true)
         case .timeout: return SubmitResult(submitted: submitted, timedOut: true)
+        // What was shown counts; the error comes again.
+        case _ where submitted > 0: return SubmitResult(submitted: submitted, interrupted: true)
         case let errno: throw errno
         }
     }
@@ -199,11 +201,12 @@ extension RingCore {
     mutating func letPollingThreadTake(until isEnough: (SubmissionQueue) -> Bool) throws(Errno) {
         _ = submissions.publish()
         try wakePollingThread()
+        var backOff = BackOff()
         while !isEnough(submissions) {
             // The call says what keeps the thread from it, such as a ring that is not enabled; the flags may not.
             let status = unsafe entrance.enter(submit: 0, minimum: 0, flags: CURING_ENTER_SQ_WAKEUP | CURING_ENTER_SQ_WAIT)
             if status < 0 && Errno(rawValue: -status) != .interrupted { throw Errno(rawValue: -status) }
-            sched_yield()
+            backOff.wait()
         }
     }
 

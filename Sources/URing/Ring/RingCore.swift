@@ -67,8 +67,12 @@ struct RingCore: ~Copyable {
                 {
                     throw RingSetupError(errno: errno, cause: .pollingProcessor(processor))
                 }
-                if errno == .resourceTemporarilyUnavailable && options.submissionPolling != nil {
-                    throw RingSetupError(errno: errno, cause: .threadLimit)
+                if errno == .resourceTemporarilyUnavailable {
+                    // Of a ring that was made, its queues could not be mapped by a process that locks all it has.
+                    let wasMade = unsafe ring.features != 0
+                    if wasMade || options.submissionPolling != nil {
+                        throw RingSetupError(errno: errno, cause: wasMade ? .lockedMemoryLimit : .threadLimit)
+                    }
                 }
                 throw RingSetupError(errno, entries: entries, completionQueueEntries: options.completionQueueEntries, flags: flags)
             }

@@ -27,19 +27,22 @@ public struct RingHandle: Sendable {
     /// Nothing arrives by it: the next ``Ring/submit(waitingFor:)`` returns, and there may be no completion. Waking a ring that does not wait
     /// has its next wait end at once, unless completions are looked for before: so look at what it was woken for after these.
     ///
-    /// - Throws: `EBADFD` if the ring has ended or is not enabled, `ENOMEM`, and before Linux 6.13 `EINVAL`.
+    /// - Throws: `EBADFD` if the ring has ended or is not enabled, `EOVERFLOW` or `ENOMEM` if there is no
+    ///   memory, and before Linux 6.13 `EINVAL`.
     public func wake() throws(Errno) {
         try post(UserData.fromHandle(.wake, inbox: inbox, value: 0), result: 0, label: 0)
     }
 
     /// Sends plain bits.
     ///
-    /// They arrive as ``RingMessage/value(_:label:)``.
+    /// They arrive as ``RingMessage/value(_:label:)``. A message takes a slot as an operation does when it is read from the queue: the program
+    /// ends if the ring has as many in flight then as the process has memory or addresses for.
     ///
     /// - Parameters:
     ///   - value: The bits.
     ///   - label: What the value is about, as sender and receiver agree.
-    /// - Throws: `EBADFD` if the ring has ended or is not enabled, `ENOMEM`, and before Linux 6.13 `EINVAL`.
+    /// - Throws: `EBADFD` if the ring has ended or is not enabled, `EOVERFLOW` or `ENOMEM` if there is no
+    ///   memory, and before Linux 6.13 `EINVAL`.
     ///
     /// The liburing function is `io_uring_register_sync_msg`; see `io_uring_register_sync_msg(3)`.
     public func send(_ value: UInt64, label: UInt16 = 0) throws(Errno) {
@@ -51,17 +54,18 @@ public struct RingHandle: Sendable {
     /// Hands a descriptor over.
     ///
     /// It arrives as ``RingMessage/descriptor(_:value:)``. The receiver owns it then; it is closed if the receiver drops the completion,
-    /// if the ring ends before, and if this throws.
+    /// if the ring ends before, and if this throws. What is sent is its number, so a forked child cannot send it to its parent's ring.
     ///
     /// - Parameters:
     ///   - descriptor: The descriptor.
     ///   - value: What to tell the receiver with it.
-    /// - Throws: `EBADFD` if the ring has ended or is not enabled, `ENOMEM`, and before Linux 6.13 `EINVAL`.
+    /// - Throws: `EBADFD` if the ring has ended or is not enabled, `EOVERFLOW` or `ENOMEM` if there is no
+    ///   memory, and before Linux 6.13 `EINVAL`.
     ///
     /// The liburing function is `io_uring_register_sync_msg`; see `io_uring_register_sync_msg(3)`.
     public func send(_ descriptor: consuming TransferableDescriptor, value: UInt32 = 0) throws(Errno) {
         // From here until the message is posted the ring cannot end: nobody would close the descriptor then.
-        guard state.beginPosting() else { throw .ringGone }
+        guard state.isOfThisProcess && state.beginPosting() else { throw .ringGone }
         defer { state.endPosting() }
         try post(
             UserData.fromHandle(.descriptorMessage, inbox: inbox, value: value), result: UInt32(bitPattern: descriptor.number), label: 0)
@@ -72,16 +76,20 @@ public struct RingHandle: Sendable {
     /// Whether the ring has not ended yet; it may at any moment.
     public var isRingAlive: Bool { state.isAlive }
 
+    /// The descriptor by which the kernel finds the ring, or -1 if it has ended: the kernel says so too, unless no other file could take the
+    /// ring's place there.
+    @usableFromInline
+    var numberIfAlive: Int32 { isRingAlive ? state.number : -1 }
+
     private func post(_ userData: UInt64, result: UInt32, label: UInt16) throws(Errno) {
-        // The kernel says so too, unless the ring could not be taken from the number.
-        guard isRingAlive else { throw .ringGone }
         var entry = curing_sqe()
         let status = unsafe withUnsafeMutablePointer(to: &entry) { entry in
             // SAFETY: the kernel reads the entry before the call returns.
             unsafe SubmissionEntry(entry, of: nil).setMessage(to: self, userData: userData, result: result, label: label)
             return unsafe curing_register(-1, CURING_REGISTER_SEND_MSG_RING, entry, 1)
         }
-        if status < 0 { throw Errno(rawValue: -status) }
+        // Where there is no number, the ring has ended.
+        if status < 0 { throw status == -EBADF ? .ringGone : Errno(rawValue: -status) }
     }
 }
 
@@ -90,7 +98,7 @@ extension SubmissionEntry {
     @inlinable @inline(__always)
     func setMessage(to ring: borrowing RingHandle, userData: UInt64, result: UInt32, label: UInt16) {
         opcode = .msgRing
-        fileDescriptor = ring.state.number
+        fileDescriptor = ring.numberIfAlive
         address = CURING_MSG_DATA
         offset = userData
         length = result
@@ -118,6 +126,8 @@ final class RingHandleState: Sendable {
     /// How many threads are posting something that has an owner; the highest bit says that the ring has ended.
     private let posting = Atomic<UInt32>(0)
     private static let hasEnded: UInt32 = 1 << 31
+    /// The process that the ring was made in.
+    private let process = curing_process_identity()
 
     init(ring: Int32) throws(Errno) {
         let status = curing_duplicate(ring)
@@ -128,6 +138,8 @@ final class RingHandleState: Sendable {
     deinit {
         _ = Glibc.close(number)
     }
+
+    var isOfThisProcess: Bool { process == curing_process_identity() }
 
     var isAlive: Bool { posting.load(ordering: .relaxed) & RingHandleState.hasEnded == 0 }
 
@@ -147,7 +159,8 @@ final class RingHandleState: Sendable {
     func end() {
         posting.bitwiseOr(RingHandleState.hasEnded, ordering: .relaxed)
         curing_replace(number)
-        // Those that came before are in a system call that waits for nothing.
-        while posting.load(ordering: .acquiring) != RingHandleState.hasEnded { sched_yield() }
+        // Those that came before are in a system call that waits for nothing, but perhaps for this processor.
+        var backOff = BackOff()
+        while posting.load(ordering: .acquiring) != RingHandleState.hasEnded { backOff.wait() }
     }
 }

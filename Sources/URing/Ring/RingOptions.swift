@@ -29,6 +29,8 @@ public struct RingOptions: Sendable, Hashable {
         /// Completes work when the thread enters the kernel anyway, without interrupting it (Linux 5.19).
         public static let cooperativeTaskRun = Flags(rawValue: CURING_SETUP_COOP_TASKRUN)
         /// Shows when such work is waiting, so that an empty ``Ring/nextCompletion()`` knows to fetch it (Linux 5.19).
+        ///
+        /// It needs ``cooperativeTaskRun`` or ``deferredTaskRun`` as well.
         public static let showsPendingTaskRun = Flags(rawValue: CURING_SETUP_TASKRUN_FLAG)
         /// Has entries of 128 bytes (Linux 5.19).
         public static let largeSubmissions = Flags(rawValue: CURING_SETUP_SQE128)
@@ -44,10 +46,14 @@ public struct RingOptions: Sendable, Hashable {
         /// Every other thread gets `EEXIST`.
         public static let singleIssuer = Flags(rawValue: CURING_SETUP_SINGLE_ISSUER)
         /// Completes work only when the submitter waits or calls ``Ring/processPending()`` (Linux 6.1).
+        ///
+        /// It needs ``singleIssuer`` as well.
         public static let deferredTaskRun = Flags(rawValue: CURING_SETUP_DEFER_TASKRUN)
         /// Does without the array of indexes (Linux 6.6).
         public static let noSubmissionArray = Flags(rawValue: CURING_SETUP_NO_SQARRAY)
         /// Sleeps before it polls the device (Linux 6.13).
+        ///
+        /// It needs ``ioPolling`` as well.
         public static let hybridPolling = Flags(rawValue: CURING_SETUP_HYBRID_IOPOLL)
         /// Fills the queue from its beginning each time (Linux 7.0); URing does not support it and falls back.
         static let rewindsSubmissions = Flags(rawValue: CURING_SETUP_SQ_REWIND)
@@ -95,7 +101,7 @@ public struct RingOptions: Sendable, Hashable {
     /// It does not by default, where the kernel can leave it out (Linux 6.15; it always counts before that). Tools show such a wait as
     /// I/O wait, and the kernel may raise the processor's frequency for it, which saves some latency and costs energy.
     public var countsAsIOWait: Bool
-    /// Whether a forked child inherits the ring's memory, which it must not use.
+    /// Whether a forked child inherits the ring's memory, for programs of C that look at it; with URing it can only drop it, see <doc:Threads>.
     public var isKeptOnFork: Bool
     /// Whether ``Ring/prepare(_:tag:)`` submits when the queue is full; else it throws `EAGAIN`.
     ///

@@ -60,9 +60,9 @@ public struct RingSetupError: Error, CustomStringConvertible, Sendable {
             case .forbidden:
                 "this process may not use io_uring; a seccomp filter (container runtimes have one) or a security module is the likely cause"
             case .lockedMemoryLimit:
-                "there is no memory for its queues, most likely because of the limit on locked memory: Linux before 5.12, and from 6.14 on, "
-                    + "counts all rings of a user against it, those that ended just now as well; raise it (ulimit -l, LimitMEMLOCK), make fewer or smaller rings, or give the "
-                    + "process CAP_IPC_LOCK"
+                "there is no memory for it, most likely because of the limit on locked memory: Linux before 5.12, and from 6.14 on, counts all "
+                    + "rings of a user against it, those that ended just now as well, and a process that locks all it has the 16 MiB "
+                    + "that each reserves; raise it (ulimit -l, LimitMEMLOCK), make fewer or smaller rings, or give the process CAP_IPC_LOCK"
             case .addressSpaceLimit:
                 "the process may not reserve 16 MiB of addresses more; the likely cause is a limit (ulimit -v, vm.max_map_count)"
             case .threadLimit:
@@ -73,7 +73,8 @@ public struct RingSetupError: Error, CustomStringConvertible, Sendable {
             case .completionQueueEntries(let count):
                 "a completion queue cannot have \(count) entries; the kernel takes no fewer than the submission queue has, and 65536 at most"
             case .unsupportedOptions(let flags):
-                "this kernel is too old for one of the options, or they exclude each other (setup flags 0x\(String(flags.rawValue, radix: 16)))"
+                "this kernel is too old for one of the options, they exclude each other, or one of them needs another that is not set "
+                    + "(setup flags 0x\(String(flags.rawValue, radix: 16)))"
             case .pollingProcessor(let processor):
                 "the polling thread cannot run on processor \(processor); it is not there, or this process may not use it"
             case .sharedProcessor(let processor):

@@ -9,8 +9,8 @@ public struct SubmitResult: Sendable, Hashable {
     public var submitted: Int
     /// Whether the wait ended because the time was up before enough completions were there.
     public var timedOut: Bool
-    /// Whether the wait ended before enough completions were there, and before the time was up: by a signal, or since a ``Timeout`` of the ring
-    /// expired, which ends every wait.
+    /// Whether the wait ended before enough completions were there, and before the time was up: by a signal, since a ``Timeout`` of the ring
+    /// expired, which ends every wait, or since only a part of what was prepared was taken: the next submission says why, if it still holds.
     ///
     /// Without ``RingOptions/Flags/deferredTaskRun`` a timeout that has reached its count ends it, too. On a ring with
     /// ``RingOptions/Flags/ioPolling`` that polls for nothing, as when workers have everything, every wait ends at once.

@@ -25,6 +25,10 @@ public struct RingLeftovers: Sendable, Hashable {
     private static let longestPause: Duration = .milliseconds(50)
     /// How often completions may come that end nothing, before the queue is left to fill.
     private static let patience = 8
+    /// How many operations that end at a time are no sign that what ends lets others begin.
+    private static let many = 16
+    /// From how many operations on they are cancelled one by one.
+    private static let crowd = 1000
 
     var submissions: SubmissionQueue
     var completions: CompletionQueue
@@ -58,6 +62,7 @@ public struct RingLeftovers: Sendable, Hashable {
 
     @discardableResult
     mutating func run(deadline: Duration) -> RingLeftovers {
+        guard anchor.isOfThisProcess else { return forget() }
         // From here on nobody can send the ring anything.
         unsafe handleState?.takeUnretainedValue().end()
         withdrawUnpublished()
@@ -66,6 +71,7 @@ public struct RingLeftovers: Sendable, Hashable {
         withdrawUnconsumed()
         reapReady()
         if inFlightCount > 0 && monotonicTime() < end {
+            if inFlightCount > Teardown.crowd { cancelEach(until: end) }
             cancelAll(until: end)
             if cancelsByEntry { cancelAllByEntry() }
             reap(until: end)
@@ -95,6 +101,16 @@ public struct RingLeftovers: Sendable, Hashable {
         return RingLeftovers(leakedOperations: leaked)
     }
 
+    /// Lets go of a ring in a forked child: it is the parent's, and so is all that is in flight.
+    ///
+    /// The child has none of the ring's memory, or, if it was to have it, must not move the queues; and at the addresses may be something else by
+    /// now. So nothing is looked at, unmapped or freed but what is the child's own: the descriptor.
+    private func forget() -> RingLeftovers {
+        anchor.end()
+        _ = unsafe close(ring.fd)
+        return RingLeftovers(leakedOperations: 0)
+    }
+
     /// Entries that the kernel never saw never run; their operations are simply dropped.
     private mutating func withdrawUnpublished() {
         let withdrawn = submissions.unpublishedUserData
@@ -104,16 +120,19 @@ public struct RingLeftovers: Sendable, Hashable {
 
     /// Entries that a failed submission left behind are visible to the kernel: they have to run to end.
     private mutating func submitPublished(until end: Duration) {
+        var backOff = BackOff()
         while monotonicTime() < end {
             let pending = submissions.publish()
             if pending == 0 { return }
             if isPolledByKernel {
-                // The polling thread takes them when it is awake.
+                // The polling thread takes them when it is awake, and has a processor.
                 let status = unsafe curing_enter(ring.fd, 0, 0, CURING_ENTER_SQ_WAKEUP | CURING_ENTER_SQ_WAIT, nil, 8)
                 if status < 0 && !isTransient(status) { return }
+                backOff.wait()
             } else {
                 let status = unsafe curing_enter(ring.fd, pending, 0, CURING_ENTER_GETEVENTS, nil, 8)
                 if status < 0 && !isTransient(status) { return }
+                napAfter(status)
                 reapReady()
             }
         }
@@ -145,18 +164,40 @@ public struct RingLeftovers: Sendable, Hashable {
 
     /// Asks the kernel to cancel everything.
     private mutating func cancelAll(until end: Duration) {
-        if refusesToCancel { return }
+        cancel(0, flags: CURING_ASYNC_CANCEL_ANY | CURING_ASYNC_CANCEL_ALL, until: end)
+    }
+
+    /// Asks the kernel to cancel what the table has, one by one, and takes what ends.
+    ///
+    /// To cancel all of many, the kernel (6.18) goes through those that it has cancelled already for each of them: 6000 take half a second,
+    /// and 30,000 more than five, in a call that knows no deadline. By its user data it finds one among few.
+    private mutating func cancelEach(until end: Duration) {
+        for number in 0..<table.slotCount where monotonicTime() < end && !refusesToCancel {
+            let userData = table.userData(ofSlot: number)
+            for kind in [UserData.Kind.operation, .linkedOperation, .trackedOperation] {
+                if cancel(UserData.sameSlot(as: userData, kind: kind), flags: 0, until: end) { break }
+            }
+        }
+        reapMany(until: end)
+    }
+
+    /// Asks the kernel to cancel; whether it found anything.
+    @discardableResult
+    private mutating func cancel(_ userData: UInt64, flags: UInt32, until end: Duration) -> Bool {
+        if refusesToCancel { return false }
         var request = curing_sync_cancel_reg()
+        request.addr = userData
         request.fd = -1
-        request.flags = CURING_ASYNC_CANCEL_ANY | CURING_ASYNC_CANCEL_ALL
+        request.flags = flags
         // Reaping waits, not this call.
         request.timeout = Duration.zero.timespec
         while monotonicTime() < end {
             let status = unsafe curing_register(ring.fd, CURING_REGISTER_SYNC_CANCEL, &request, 1)
             if status == -EINTR { continue }
             refusesToCancel = status < 0 && ![-ENOENT, -EALREADY, -ETIME].contains(status)
-            return
+            return status != -ENOENT
         }
+        return false
     }
 
     /// Whether an entry finds more than the call: what the polling thread has given to a worker, or all of it.
@@ -190,7 +231,7 @@ public struct RingLeftovers: Sendable, Hashable {
     private mutating func reap(until end: Duration) {
         reapReady()
         // Most operations have ended when they are cancelled, so the first wait is for all.
-        var wanted = UInt32(clamping: min(inFlightCount, Int(completions.entryCount)))
+        var wanted = allThatFit
         var pause = Teardown.shortestPause
         var roundsWithoutEnd = 0
         while inFlightCount > 0 {
@@ -199,11 +240,12 @@ public struct RingLeftovers: Sendable, Hashable {
             // What ticks faster than it can be cancelled is ended by a full queue, as every multishot is.
             if roundsWithoutEnd == Teardown.patience { fillQueue(until: min(end, now + Teardown.longestPause)) }
             let status = wait(for: wanted, atMost: min(end - now, pause))
-            wanted = 1
             reapReady()
             if inFlightCount == 0 || (status < 0 && !isTransient(status)) { return }
-            // The kernel has not waited.
-            if status < 0 && ![-ETIME, -EINTR].contains(status) { usleep(1000) }
+            napAfter(status)
+            wanted = 1
+            // To cancel again each time would be to have the kernel look at all that have ended each time.
+            if before - inFlightCount >= Teardown.many { reapMany(until: end) }
             cancelAll(until: end)
             // Not in each round: the entry's own completion ends a wait, too.
             let onlyThatCame = wasCancelling && !isCancelling && inFlightCount == before
@@ -214,6 +256,21 @@ public struct RingLeftovers: Sendable, Hashable {
             roundsWithoutEnd = hasMadeProgress ? 0 : roundsWithoutEnd + 1
         }
     }
+
+    /// Takes what has ended, more than the queue holds, or than the kernel works off for a wait for one, as long as much comes.
+    private mutating func reapMany(until end: Duration) {
+        reapReady()
+        while inFlightCount > 0 {
+            let (before, now) = (inFlightCount, monotonicTime())
+            if now >= end { return }
+            _ = wait(for: allThatFit, atMost: min(end - now, Teardown.shortestPause))
+            reapReady()
+            if before - inFlightCount < Teardown.many { return }
+        }
+    }
+
+    /// How many completions a wait for all is for.
+    private var allThatFit: UInt32 { UInt32(clamping: min(inFlightCount, Int(completions.entryCount))) }
 
     /// Leaves what comes in the queue until no more fits; a timeout that expires ends each wait.
     private func fillQueue(until end: Duration) {
@@ -304,6 +361,11 @@ public struct RingLeftovers: Sendable, Hashable {
 
     /// Entries that have not ended, but for the one that cancels the others.
     private var inFlightCount: Int { submissions.inFlightCount(completions) - (isCancelling ? 1 : 0) }
+
+    /// Gives up the processor for a while after a call that failed, and so did not wait, and is to be tried again.
+    private func napAfter(_ status: Int32) {
+        if status < 0 && ![-ETIME, -EINTR].contains(status) { usleep(1000) }
+    }
 
     private func isTransient(_ status: Int32) -> Bool {
         // EBADR says once of each completion that there was no memory for that it is lost; the others come.

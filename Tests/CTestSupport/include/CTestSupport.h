@@ -39,6 +39,12 @@ int32_t test_open_process(int32_t process, int32_t flags);
 int32_t test_get_attribute(const char *path, const char *name, void *value, size_t count);
 
 /// Forks; the child calls io_uring_enter(2) to submit one entry. Returns what it got, a count or a negative errno.
+/// fork(2); returns twice.
+int32_t test_fork(void);
+
+/// Waits for a child; what it exits with, or -EFAULT if a signal has ended it.
+int32_t test_wait_for_child(int32_t child);
+
 int32_t test_child_submits(int32_t ring);
 
 /// Makes io_uring_setup(2) fail with an error from now on, by a seccomp filter. Returns 0 or a negative errno.

@@ -61,6 +61,7 @@ import Testing
             _ = descriptor.transfer()
             _ = hold
         }
-        expectSentence("An operation still uses this descriptor; cancel it and take its completion first.", of: result)
+        expectSentence(
+            "An operation still has this descriptor; cancel it, take its completion, and drop what comes back before.", of: result)
     }
 }

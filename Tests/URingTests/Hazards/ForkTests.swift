@@ -64,4 +64,66 @@ import Testing
         for _ in 0..<2 { tags.append(try ring.nextCompletionWaiting().tag) }
         #expect(tags == [1, 2] && ring.inFlightCount == 0 && ledger.isSettled)
     }
+
+    /// Swift drops what is in scope when the child's part of a function ends.
+    @Test(arguments: ["recommended", "plain", "kept"]) func whatAChildDropsStaysTheParents(kind: String) async {
+        await #expect(processExitsWith: .success) { [kind] in
+            var options = kind == "recommended" ? RingOptions.recommended : RingOptions()
+            options.isKeptOnFork = kind == "kept"
+            try dropInChild(options)
+        }
+    }
+
+    /// What it sends is the number of a file of its own, which may be another file in the parent.
+    @Test func aChildSendsItsParentNoDescriptor() async {
+        await #expect(processExitsWith: .success) {
+            var ring = try Ring<Int>(entries: 8)
+            let handle = try ring.makeHandle(messageTag: 1)
+            let child = test_fork()
+            if child == 0 {
+                alarm(20)
+                let pair = try DescriptorPair.pipe()
+                var error: Errno?
+                do throws(Errno) { try handle.send(pair.first.transfer()) } catch let caught { error = caught }
+                _exit(error == .ringGone ? 0 : 1)
+            }
+            try #require(test_wait_for_child(child) == 0)
+            try ring.expectNoCompletion()
+        }
+    }
 }
+
+private func dropInChild(_ options: RingOptions) throws {
+    var ring = try Ring<Int>(entries: 8, options: options)
+    let table = try ring.makeFileTable(count: 4, allocating: 2..<4)
+    let buffers = try ring.makeRegisteredBuffers(count: 1, byteCount: 64)
+    let pool = try ring.makeBufferRing(count: 4, byteCount: 16)
+    let pipe = try DescriptorPair.pipe()
+    guard var slice = buffers.take(), let slot = table.slot(0) else { throw Errno.noMemory }
+    slice.append(copying: [7])
+    let file = try table.register(pipe.second, in: slot)
+    for tag in 0..<3 { try ring.prepare(Nop(), tag: tag) }
+    try ring.prepare(ReadProvided(pipe.first, into: pool), tag: 3)
+    try ring.submit(waitingFor: 3)
+    let child = test_fork()
+    if child == 0 {
+        alarm(20)
+        drop(ring, table, buffers, pool, file, slice)
+        _exit(0)
+    }
+    try #require(test_wait_for_child(child) == 0)
+    // All is there.
+    try ring.prepare(Write(file, from: slice), tag: 4)
+    var results: [Int: Int32] = [:]
+    while results.count < 5 {
+        let completion = try ring.nextCompletionWaiting()
+        results[completion.tag] = completion.entry.result
+    }
+    let leftovers = ring.close()
+    try #require(results == [0: 0, 1: 0, 2: 0, 3: 1, 4: 1] && leftovers.isEmpty)
+}
+
+private func drop(
+    _ ring: consuming Ring<Int>, _ table: consuming FileTable, _ buffers: consuming RegisteredBuffers, _ pool: consuming BufferRing,
+    _ file: consuming DirectDescriptor, _ slice: consuming RegisteredSlice
+) {}

@@ -27,6 +27,12 @@ import Testing
         } catch {
             #expect(error == .invalidArgument)
         }
+        do throws(Errno) {
+            _ = try PathStorage(validating: Array(hostile.utf8))
+            Issue.record("the NUL among the bytes went unnoticed")
+        } catch {
+            #expect(error == .invalidArgument)
+        }
         let storage = try PathStorage(validating: "secret.png")
         #expect(storage.path == "secret.png")
     }
@@ -38,5 +44,14 @@ import Testing
         var ring = try Ring<Int>(entries: 4)
         let errno = try ring.run(OpenAt(PathStorage(validating: "/proc/self/stat/"))).entry.errno
         #expect(errno == .notDirectory)
+    }
+
+    @Test func namesNeedNotBeText() throws {
+        let bytes: [UInt8] = [0x61, 0x2f, 0x2f, 0xff, 0x80, 0x2f]
+        let storage = try PathStorage(validating: bytes)
+        #expect(storage.byteCount == 6)
+        // SAFETY: the storage lives until the end of the test.
+        let copied = (0..<7).map { index in UInt8(bitPattern: unsafe storage.characters[index]) }
+        #expect(copied == bytes + [0])
     }
 }

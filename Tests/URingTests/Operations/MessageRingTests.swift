@@ -216,8 +216,8 @@ private enum Said: Equatable {
         try sent.result.get()
         #expect(Said(try receiver.nextCompletionWaiting().takeMessage()) == .value(1, label: 0))
         receiver.close()
-        let late = try sender.run(sent.operation, tag: 1)
-        #expect(late.entry.errno == .ringGone)
+        let late = try sender.run(sent.operation, tag: 1).result
+        #expect(throws: Errno.ringGone) { try late.get() }
     }
 
     @Test func aMessageThatWasPreparedBeforeTheRingEndedReachesNobodyElse() throws {

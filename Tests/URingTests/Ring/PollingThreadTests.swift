@@ -212,6 +212,20 @@ import Testing
         #expect(cause(of: .recommended(submissionPolling: .init(processor: 8191))) == .pollingProcessor(8191))
     }
 
+    @Test func whatWasShownCountsAlsoWhenTheWaitFails() async {
+        await #expect(processExitsWith: .success) {
+            var options = RingOptions.recommended(submissionPolling: .init(idle: .milliseconds(1), mayShareProcessor: true))
+            // Another bit of the call that is forbidden.
+            options.countsAsIOWait = true
+            var ring = try Ring<Int>(entries: 8, options: options)
+            try ring.prepare(Nop(), tag: 0)
+            try #require(test_forbid_timed_waits(ENOMEM) == 0)
+            let result = try ring.submit(waitingFor: 2, timeout: .seconds(5))
+            try #require(result.submitted == 1 && result.interrupted)
+            try #require(throws: Errno.noMemory) { try ring.submit(waitingFor: 2, timeout: .seconds(5)) }
+        }
+    }
+
     private func onThread(_ body: () -> Int32) -> Int32 {
         var result: Int32 = -1
         onAnotherThread { result = body() }

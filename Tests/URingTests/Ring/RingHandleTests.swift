@@ -344,12 +344,15 @@ import Testing
     @Test func nothingIsSentToARingThatEndedUnderALowerLimitOfDescriptors() async {
         await #expect(processExitsWith: .success) {
             var ring = try Ring<Int>(entries: 8)
+            var sender = try Ring<Int>(entries: 8)
             let handle = try ring.makeHandle(messageTag: 1)
             try #require(test_limit_descriptors(3) == 0)
             ring.close()
             try #require(!handle.isRingAlive)
             try #require(throws: Errno.ringGone) { try handle.send(1) }
             try #require(throws: Errno.ringGone) { try handle.wake() }
+            let sent = try sender.run(SendRingMessage(1, to: handle)).result
+            try #require(throws: Errno.ringGone) { try sent.get() }
         }
     }
 }

@@ -165,4 +165,14 @@ import Testing
         #expect(ring.close(deadline: .seconds(5)).isEmpty)
         expectHeld(pipe.first, false)
     }
+
+    /// The kernel gives out no more than fit into the queue, and looks at all that is left when it is asked to cancel.
+    @Test(arguments: [RingOptions.recommended, RingOptions()]) func moreThanTheQueueHoldsEndsInTime(options: RingOptions) throws {
+        var ring = try Ring<Int>(entries: 64, options: options)
+        let pipe = try DescriptorPair.pipe()
+        for tag in 0..<30_000 { try ring.prepare(Read(pipe.first, into: Buffer(byteCapacity: 1)), tag: tag) }
+        try ring.submit()
+        #expect(ring.close(deadline: .seconds(5)).isEmpty)
+        expectHeld(pipe.first, false)
+    }
 }

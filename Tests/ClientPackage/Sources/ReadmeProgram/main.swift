@@ -14,9 +14,9 @@ var ring = try Ring<Tag>(entries: 8)
 let pair = try DescriptorPair.sockets()
 
 // Operations own what the kernel touches: the buffers move in here, and come back with the completions.
-try ring.prepare(Write(pair.first, from: Buffer(copying: "Hello, ring!".utf8)), tag: .question)
-try ring.prepare(Read(pair.first, into: Buffer(byteCapacity: 64)), tag: .answer)
-try ring.prepare(Read(pair.second, into: Buffer(byteCapacity: 64)), tag: .echoReceive)
+try ring.prepare(Send(pair.first, from: Buffer(copying: "Hello, ring!".utf8)), tag: .question)
+try ring.prepare(Receive(pair.first, into: Buffer(byteCapacity: 64)), tag: .answer)
+try ring.prepare(Receive(pair.second, into: Buffer(byteCapacity: 64)), tag: .echoReceive)
 
 while ring.inFlightCount > 0 {
     // One system call submits everything that was prepared, and waits.
@@ -24,14 +24,14 @@ while ring.inFlightCount > 0 {
     while let completion = ring.nextCompletion() {
         switch completion.tag {
         case .question, .echoSend:
-            let write = completion.take(Write<Buffer>.self)
-            print("wrote \(try write.result.get()) bytes")
+            let send = completion.take(Send<Buffer>.self)
+            print("sent \(try send.result.get()) bytes")
         case .echoReceive:
-            let read = completion.take(Read<Buffer>.self)
-            try ring.prepare(Write(pair.second, from: read.operation.memory), tag: .echoSend)
+            let receive = completion.take(Receive<Buffer>.self)
+            try ring.prepare(Send(pair.second, from: receive.operation.memory), tag: .echoSend)
         case .answer:
-            let read = completion.take(Read<Buffer>.self)
-            print("answer: \(String(decoding: read.operation.memory.copyBytes(), as: UTF8.self))")
+            let receive = completion.take(Receive<Buffer>.self)
+            print("answer: \(String(decoding: receive.operation.memory.copyBytes(), as: UTF8.self))")
         }
     }
 }
