@@ -1255,6 +1255,16 @@ int curing_pipe(int32_t *pair, int32_t flags) {
     return pipe2(pair, flags) == 0 ? 0 : -errno;
 }
 
+int curing_epoll_create(void) {
+    int made = epoll_create1(EPOLL_CLOEXEC);
+    return made < 0 ? -errno : made;
+}
+
+int curing_pidfd_open(int32_t process, uint32_t flags) {
+    long made = syscall(SYS_pidfd_open, process, flags);
+    return made < 0 ? -errno : (int)made;
+}
+
 int curing_eventfd(uint32_t count) {
     int made = eventfd(count, EFD_CLOEXEC | EFD_NONBLOCK);
     return made < 0 ? -errno : made;

@@ -38,11 +38,6 @@ int32_t test_open_direct(void) {
     return O_DIRECT;
 }
 
-int32_t test_epoll_create(void) {
-    int set = epoll_create1(EPOLL_CLOEXEC);
-    return set < 0 ? -errno : set;
-}
-
 int32_t test_epoll_add(int32_t set, int32_t file, uint32_t events, uint64_t data) {
     struct epoll_event event = { .events = events, .data.u64 = data };
     return epoll_ctl(set, EPOLL_CTL_ADD, file, &event) < 0 ? -errno : 0;
@@ -99,11 +94,6 @@ int32_t test_start_child(int32_t control) {
         _exit(read(control, &status, 1) == 1 ? status : 0);
     }
     return child < 0 ? -errno : child;
-}
-
-int32_t test_open_process(int32_t process, int32_t flags) {
-    long descriptor = syscall(SYS_pidfd_open, process, flags);
-    return descriptor < 0 ? -errno : (int32_t)descriptor;
 }
 
 int32_t test_get_attribute(const char *path, const char *name, void *value, size_t count) {

@@ -1121,6 +1121,12 @@ int32_t curing_futex_wait(uint32_t *word, uint32_t value, const struct curing_ti
 /// Is pipe2(2), which Swift's Glibc module does not have; returns 0 or a negative errno.
 int curing_pipe(int32_t *pair, int32_t flags);
 
+/// Is epoll_create1(2), with close-on-exec; returns the number or a negative errno.
+int curing_epoll_create(void);
+
+/// Is pidfd_open(2), which glibc 2.36 and newer have; returns the number or a negative errno.
+int curing_pidfd_open(int32_t process, uint32_t flags);
+
 /// Makes an eventfd that is non-blocking and close-on-exec; returns its number or a negative errno.
 int curing_eventfd(uint32_t count);
 

@@ -93,7 +93,7 @@ public struct Descriptor: ~Copyable, NumberedFileResource {
     ///
     /// - Precondition: No operation holds it; see ``isHeld``.
     public consuming func relinquish() -> FileDescriptor {
-        require(!isHeld, "An operation still has this descriptor; cancel it, take its completion, and drop what comes back before.")
+        require(!isHeld, "An operation still has this descriptor; cancel it, take its completion, and drop what came back first.")
         let number = unsafe block.pointee.number
         unsafe block.pointee.number = -1
         return FileDescriptor(rawValue: number)

@@ -92,7 +92,7 @@ public struct EpollFlags: OptionSet, Sendable, Hashable {
 /// The result is empty. A file that is to be added and is there already is `EEXIST`, one that is to be modified or removed and is not there
 /// `ENOENT`, and one that cannot be waited for, such as a regular file, `EPERM`.
 ///
-/// The operation keeps the set and the file open until it is done. Afterwards nobody owns the file for the set: it goes from there with the last
+/// ``Descriptor/epollSet()`` makes a set. The operation keeps the set and the file open until it is done. Afterwards nobody owns the file for the set: it goes from there with the last
 /// of its descriptors, whoever has that. The set knows a file by its number too, so remove it before you close one of several descriptors
 /// of it; the set would else go on telling of a file that can no longer be removed.
 ///

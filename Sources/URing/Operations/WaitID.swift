@@ -12,7 +12,7 @@ public enum ChildSelection: ~Copyable {
     case process(Int32)
     /// Any child of the process group with this number; 0 is the caller's own.
     case processGroup(Int32)
-    /// The child that a descriptor of pidfd_open(2) or clone(2) is of, which is kept open until the operation is done.
+    /// The child that a descriptor of ``Descriptor/process(_:isNonBlocking:)`` or clone(2) is of, which is kept open until the operation is done.
     case descriptor(FileHold)
 }
 
@@ -120,7 +120,7 @@ public struct WaitID: SingleShotOperation, ~Copyable {
     /// Makes an operation that waits for the child that a descriptor is of.
     ///
     /// - Parameters:
-    ///   - descriptor: The child's descriptor, of pidfd_open(2) or clone(2); another file is `EBADF` in the result.
+    ///   - descriptor: The child's descriptor, of ``Descriptor/process(_:isNonBlocking:)`` or clone(2); another file is `EBADF` in the result.
     ///   - flags: What to wait for, and how; neither ended, nor stopped, nor continued is `EINVAL` in the result.
     @inlinable @inline(__always)
     public init(_ descriptor: borrowing some NumberedFileResource & ~Copyable, _ flags: WaitIDFlags = .exited) {

@@ -11,9 +11,6 @@
 /// `O_DIRECT`, whose value is the architecture's.
 int32_t test_open_direct(void);
 
-/// Makes an epoll set; its descriptor, or a negative errno.
-int32_t test_epoll_create(void);
-
 /// Puts a file into an epoll set; 0 or a negative errno.
 int32_t test_epoll_add(int32_t set, int32_t file, uint32_t events, uint64_t data);
 
@@ -32,19 +29,16 @@ int32_t test_child_maps(const void *address);
 /// Forks; the child has only this descriptor, and exits with the byte that it reads from it. Returns its number, or a negative errno.
 int32_t test_start_child(int32_t control);
 
-/// Is pidfd_open(2). Returns the descriptor or a negative errno.
-int32_t test_open_process(int32_t process, int32_t flags);
-
 /// Is getxattr(2). Returns the count or a negative errno.
 int32_t test_get_attribute(const char *path, const char *name, void *value, size_t count);
 
-/// Forks; the child calls io_uring_enter(2) to submit one entry. Returns what it got, a count or a negative errno.
-/// fork(2); returns twice.
+/// Is fork(2). Returns twice, the child's number or a negative errno, and 0 in the child.
 int32_t test_fork(void);
 
-/// Waits for a child; what it exits with, or -EFAULT if a signal has ended it.
+/// Waits for a child. Returns what it exits with, or -EFAULT if a signal has ended it.
 int32_t test_wait_for_child(int32_t child);
 
+/// Forks; the child calls io_uring_enter(2) to submit one entry. Returns what it got, a count or a negative errno.
 int32_t test_child_submits(int32_t ring);
 
 /// Makes io_uring_setup(2) fail with an error from now on, by a seccomp filter. Returns 0 or a negative errno.

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import Glibc
 import SystemPackage
 import Testing
 
@@ -62,6 +63,25 @@ import Testing
             _ = hold
         }
         expectSentence(
-            "An operation still has this descriptor; cancel it, take its completion, and drop what comes back before.", of: result)
+            "An operation still has this descriptor; cancel it, take its completion, and drop what came back first.", of: result)
+    }
+
+    @Test func aProcessThatIsNotThereCannotBeOpened() throws {
+        for (number, error) in [(Int32.max, Errno.noSuchProcess), (0, .invalidArgument), (-1, .invalidArgument)] {
+            do throws(Errno) {
+                _ = try Descriptor.process(number)
+                Issue.record("There is no process \(number).")
+            } catch let caught {
+                #expect(caught == error)
+            }
+        }
+    }
+
+    @Test func setsAndProcessesAreClosedOnExec() throws {
+        let set = try Descriptor.epollSet()
+        let process = try Descriptor.process(getpid())
+        for number in [set.unowned.fileDescriptor.rawValue, process.unowned.fileDescriptor.rawValue] {
+            #expect(fcntl(number, F_GETFD) == FD_CLOEXEC)
+        }
     }
 }

@@ -299,10 +299,7 @@ private struct EpollSet: ~Copyable {
     let descriptor: Descriptor
 
     init() throws {
-        let number = test_epoll_create()
-        guard number >= 0 else { throw Errno(rawValue: -number) }
-        // SAFETY: nobody else knows the descriptor.
-        descriptor = unsafe Descriptor(adopting: FileDescriptor(rawValue: number))
+        descriptor = try .epollSet()
     }
 
     func add(_ file: borrowing Descriptor, for events: PollEvents, data: UInt64) throws {

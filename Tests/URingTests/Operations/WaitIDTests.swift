@@ -249,9 +249,6 @@ private final class Child {
     var isGone: Bool { kill(number, 0) != 0 }
 
     func descriptor(isNonBlocking: Bool = false) throws -> Descriptor {
-        let descriptor = test_open_process(number, isNonBlocking ? O_NONBLOCK : 0)
-        guard descriptor >= 0 else { throw Errno(rawValue: -descriptor) }
-        // SAFETY: nobody else knows the descriptor.
-        return unsafe Descriptor(adopting: FileDescriptor(rawValue: descriptor))
+        try Descriptor.process(number, isNonBlocking: isNonBlocking)
     }
 }
