@@ -9,6 +9,7 @@ import SystemPackage
 extension Descriptor {
     /// Makes an epoll set as epoll_create1(2) does, with close-on-exec: for ``EpollControl`` and ``EpollWait``.
     ///
+    /// - Returns: The set, in which there is nothing.
     /// - Throws: `EMFILE` or `ENFILE` if there are too many descriptors.
     public static func epollSet() throws(Errno) -> Descriptor {
         let number = curing_epoll_create()
@@ -25,6 +26,7 @@ extension Descriptor {
     /// - Parameters:
     ///   - number: The process.
     ///   - isNonBlocking: Whether a ``WaitID`` ends at once when there is nothing to tell (Linux 5.10).
+    /// - Returns: The process, as a descriptor.
     /// - Throws: `ESRCH` if there is no such process, `EINVAL` if it cannot be one, or before Linux 5.10 for what is not blocking, and `EMFILE` or
     ///   `ENFILE` if there are too many descriptors.
     public static func process(_ number: Int32, isNonBlocking: Bool = false) throws(Errno) -> Descriptor {

@@ -77,7 +77,7 @@ extension SubmissionEntry {
     /// Points the entry at a path that the operation owns.
     @inlinable @inline(__always)
     @unsafe public func setPath(_ path: borrowing PathStorage) {
-        address = unsafe path.kernelAddress
+        unsafe address = unsafe path.kernelAddress
     }
 
     /// Points the entry at two paths that the operation owns, which begin at their directories.
@@ -88,7 +88,7 @@ extension SubmissionEntry {
     ) {
         setDirectory(directory)
         unsafe setPath(path)
-        offset = unsafe newPath.kernelAddress
+        unsafe offset = unsafe newPath.kernelAddress
         // The length carries the second directory's descriptor.
         length = UInt32(bitPattern: newDirectory.processNumber)
     }

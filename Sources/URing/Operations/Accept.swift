@@ -80,8 +80,8 @@ public struct Accept<File: OwnedFile & ~Copyable>: SingleShotOperation, ~Copyabl
         unsafe kernelData.initialize(to: .room)
         entry.opcode = .accept
         entry.setFile(file)
-        entry.address = UInt64(UInt(bitPattern: kernelData))
-        entry.offset = UInt64(UInt(bitPattern: kernelData) + UInt(SocketAddress.byteCountOffset))
+        unsafe entry.address = UInt64(UInt(bitPattern: kernelData))
+        unsafe entry.offset = UInt64(UInt(bitPattern: kernelData) + UInt(SocketAddress.byteCountOffset))
         entry.operationFlags = flags.kernelBits(for: File.self)
         entry.ioPriority = mode.kernelBits
         entry.setPlace(place, of: File.self)

@@ -56,7 +56,7 @@ public struct Cancel: SingleShotOperation, ~Copyable {
     @unsafe public mutating func encode(into entry: borrowing SubmissionEntry, kernelData: UnsafeMutablePointer<NoKernelData>) {
         entry.opcode = .asyncCancel
         entry.fileDescriptor = -1
-        entry.address = entry.target(target)
+        unsafe entry.address = entry.target(target)
     }
 
     @inlinable @inline(__always)

@@ -181,9 +181,9 @@ public struct EpollControl: SingleShotOperation, ~Copyable {
         unsafe kernelData.initialize(to: EpollEvent(events: PollEvents(rawValue: events.rawValue | flags.rawValue), data: data))
         entry.opcode = .epollCtl
         entry.fileDescriptor = set.processNumber
-        entry.address = UInt64(UInt(bitPattern: kernelData))
+        unsafe entry.address = UInt64(UInt(bitPattern: kernelData))
         entry.length = change
-        entry.offset = UInt64(UInt32(bitPattern: file.processNumber))
+        unsafe entry.offset = UInt64(UInt32(bitPattern: file.processNumber))
     }
 
     @inlinable @inline(__always)

@@ -71,9 +71,9 @@ public struct Fadvise: SingleShotOperation, ~Copyable {
     @unsafe public mutating func encode(into entry: borrowing SubmissionEntry, kernelData: UnsafeMutablePointer<NoKernelData>) {
         entry.opcode = .fadvise
         entry.setFile(file)
-        entry.offset = offset
+        unsafe entry.offset = offset
         // Kernels look at the longer field only since 6.11, so it has the counts alone that the other cannot say.
-        if let count = UInt32(exactly: byteCount) { entry.length = count } else { entry.address = byteCount }
+        if let count = UInt32(exactly: byteCount) { entry.length = count } else { unsafe entry.address = byteCount }
         entry.operationFlags = advice.rawValue
     }
 

@@ -97,7 +97,7 @@ public struct Statx: SingleShotOperation, ~Copyable {
         entry.setDirectory(directory)
         // SAFETY: the path is the operation's own, and the kernel data lies beside it.
         unsafe entry.setPath(path)
-        entry.offset = UInt64(UInt(bitPattern: kernelData))
+        unsafe entry.offset = UInt64(UInt(bitPattern: kernelData))
         entry.length = fields.rawValue
         entry.operationFlags = flags.rawValue
     }

@@ -38,7 +38,7 @@ public struct FTruncate: SingleShotOperation, ~Copyable {
     @unsafe public mutating func encode(into entry: borrowing SubmissionEntry, kernelData: UnsafeMutablePointer<NoKernelData>) {
         entry.opcode = .ftruncate
         entry.setFile(file)
-        entry.offset = byteCount
+        unsafe entry.offset = byteCount
     }
 
     @inlinable @inline(__always)
@@ -122,9 +122,9 @@ public struct Fallocate: SingleShotOperation, ~Copyable {
     @unsafe public mutating func encode(into entry: borrowing SubmissionEntry, kernelData: UnsafeMutablePointer<NoKernelData>) {
         entry.opcode = .fallocate
         entry.setFile(file)
-        entry.offset = offset
+        unsafe entry.offset = offset
         // The address carries the count, and the length the mode.
-        entry.address = byteCount
+        unsafe entry.address = byteCount
         entry.length = flags.rawValue
     }
 

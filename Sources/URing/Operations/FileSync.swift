@@ -157,7 +157,7 @@ extension SubmissionEntry {
     func setSyncRange(_ range: Range<UInt64>?) {
         requireSyncRange(range)
         guard let range else { return }
-        offset = range.lowerBound
+        unsafe offset = range.lowerBound
         length = UInt32(truncatingIfNeeded: range.upperBound - range.lowerBound)
     }
 }

@@ -207,8 +207,8 @@ extension SubmissionEntry {
     @unsafe func setFutex(_ word: UnsafeMutablePointer<UInt32>, value: UInt64, mask: UInt32) {
         require(mask != 0, "A mask without a bit matches no wake-up.")
         fileDescriptor = Int32(bitPattern: CURING_FUTEX2_SIZE_U32 | CURING_FUTEX2_PRIVATE)
-        address = UInt64(UInt(bitPattern: word))
-        offset = value
-        address3 = UInt64(mask)
+        unsafe address = UInt64(UInt(bitPattern: word))
+        unsafe offset = value
+        unsafe address3 = UInt64(mask)
     }
 }

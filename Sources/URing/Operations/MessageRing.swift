@@ -102,11 +102,11 @@ public struct SendRingDescriptor: SingleShotOperation, ~Copyable {
         source.requireSlot(ofRing: entry.ringIdentity)
         entry.opcode = .msgRing
         entry.fileDescriptor = target.numberIfAlive
-        entry.address = CURING_MSG_SEND_FD
+        unsafe entry.address = CURING_MSG_SEND_FD
         // One that was closed has no slot, and the kernel finds no file there.
-        entry.address3 = UInt64(UInt32(bitPattern: source.number))
+        unsafe entry.address3 = UInt64(UInt32(bitPattern: source.number))
         entry.fileIndex = CURING_FILE_INDEX_ALLOC
-        entry.offset = UserData.fromHandle(.directDescriptorMessage, inbox: target.inbox, value: value)
+        unsafe entry.offset = UserData.fromHandle(.directDescriptorMessage, inbox: target.inbox, value: value)
     }
 
     @inlinable @inline(__always)

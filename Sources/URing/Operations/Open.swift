@@ -280,7 +280,7 @@ public struct OpenAt2<File: OwnedFile & ~Copyable>: SingleShotOperation, ~Copyab
         entry.setDirectory(directory)
         // SAFETY: the path is the operation's own, and the kernel data lies beside it.
         unsafe entry.setPath(path)
-        entry.offset = UInt64(UInt(bitPattern: kernelData))
+        unsafe entry.offset = UInt64(UInt(bitPattern: kernelData))
         entry.length = UInt32(MemoryLayout<OpenHow>.size)
         entry.setPlace(place, of: File.self)
     }

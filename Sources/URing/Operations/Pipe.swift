@@ -65,7 +65,7 @@ public struct Pipe<File: OwnedFile & ~Copyable>: SingleShotOperation, ~Copyable 
     @unsafe public mutating func encode(into entry: borrowing SubmissionEntry, kernelData: UnsafeMutablePointer<DescriptorNumbers>) {
         unsafe kernelData.initialize(to: DescriptorNumbers())
         entry.opcode = .pipe
-        entry.address = UInt64(UInt(bitPattern: kernelData))
+        unsafe entry.address = UInt64(UInt(bitPattern: kernelData))
         entry.operationFlags = flags.kernelBits(for: File.self)
         entry.setPlace(secondPlace, of: File.self)
         let second = entry.fileIndex

@@ -203,7 +203,7 @@ public struct PollUpdate: SingleShotOperation, ~Copyable {
     @unsafe public mutating func encode(into entry: borrowing SubmissionEntry, kernelData: UnsafeMutablePointer<NoKernelData>) {
         entry.opcode = .pollRemove
         entry.fileDescriptor = -1
-        entry.address = entry.target(target)
+        unsafe entry.address = entry.target(target)
         entry.length = flags
         entry.setPollEvents(events)
     }

@@ -249,14 +249,14 @@ extension SubmissionEntry {
         flags = fields.flags
         ioPriority = fields.ioPriority
         fileDescriptor = fields.fileDescriptor
-        offset = fields.offset
-        address = fields.address
+        unsafe offset = fields.offset
+        unsafe address = fields.address
         length = fields.length
         operationFlags = fields.operationFlags
         bufferIndex = fields.bufferIndex
         personality = fields.personality
         fileIndex = fields.fileIndex
-        address3 = fields.address3
-        lastWord = fields.lastWord
+        unsafe address3 = fields.address3
+        unsafe lastWord = fields.lastWord
     }
 }

@@ -51,7 +51,7 @@ public struct ReadProvided: SingleShotOperation, ~Copyable {
     @unsafe public mutating func encode(into entry: borrowing SubmissionEntry, kernelData: UnsafeMutablePointer<NoKernelData>) {
         entry.opcode = .read
         entry.setFile(file)
-        entry.offset = position.rawValue
+        unsafe entry.offset = position.rawValue
         entry.operationFlags = flags.rawValue
         entry.selectOneBuffer(from: buffers)
     }
@@ -105,7 +105,7 @@ public struct ReadMultishot: MultishotOperation, ~Copyable {
     @unsafe public mutating func encode(into entry: borrowing SubmissionEntry, kernelData: UnsafeMutablePointer<NoKernelData>) {
         entry.opcode = .readMultishot
         entry.setFile(file)
-        entry.offset = FilePosition.current.rawValue
+        unsafe entry.offset = FilePosition.current.rawValue
         entry.selectBuffer(from: buffers)
     }
 

@@ -126,7 +126,7 @@ public struct Read<Memory: ByteDestination & ~Copyable>: SingleShotOperation, ~C
     @unsafe public mutating func encode(into entry: borrowing SubmissionEntry, kernelData: UnsafeMutablePointer<NoKernelData>) {
         entry.opcode = Read.opcode
         entry.setFile(file)
-        entry.offset = position.rawValue
+        unsafe entry.offset = position.rawValue
         // SAFETY: the memory is the operation's own, and the operation has its final address.
         let room = unsafe memory.kernelRoom(
             behind: start, "A read must start within the initialised bytes, or right behind them.",
@@ -198,7 +198,7 @@ public struct Write<Memory: ByteSource & ~Copyable>: SingleShotOperation, ~Copya
     @unsafe public mutating func encode(into entry: borrowing SubmissionEntry, kernelData: UnsafeMutablePointer<NoKernelData>) {
         entry.opcode = Write.opcode
         entry.setFile(file)
-        entry.offset = position.rawValue
+        unsafe entry.offset = position.rawValue
         // SAFETY: as for a read.
         unsafe entry.setBytes(memory.kernelBytes, behind: start, "A write must start within the initialised bytes.")
         entry.setRegistration(of: memory)

@@ -57,7 +57,7 @@ public struct ReadVectored<Element: ByteDestination & ~Copyable>: SingleShotOper
     @unsafe public mutating func encode(into entry: borrowing SubmissionEntry, kernelData: UnsafeMutablePointer<NoKernelData>) {
         entry.opcode = ReadVectored.opcode
         entry.setFile(file)
-        entry.offset = position.rawValue
+        unsafe entry.offset = position.rawValue
         require(
             start >= 0 && start <= buffers.initializedByteCount, "A read must start within the initialised bytes, or right behind them.")
         require(start < buffers.byteCapacity, "A read needs room: there is no buffer, or all are empty or full.")
@@ -126,7 +126,7 @@ public struct WriteVectored<Element: ByteSource & ~Copyable>: SingleShotOperatio
     @unsafe public mutating func encode(into entry: borrowing SubmissionEntry, kernelData: UnsafeMutablePointer<NoKernelData>) {
         entry.opcode = WriteVectored.opcode
         entry.setFile(file)
-        entry.offset = position.rawValue
+        unsafe entry.offset = position.rawValue
         // SAFETY: the buffers and their list are the operation's own.
         unsafe entry.setList(
             buffers.kernelBytesList(
@@ -145,7 +145,7 @@ extension SubmissionEntry {
     /// Points the entry at a list of memory that the operation owns, with the list's count.
     @inlinable @inline(__always)
     @unsafe public func setList(_ list: UnsafeBufferPointer<iovec>) {
-        address = UInt64(UInt(bitPattern: list.baseAddress))
+        unsafe address = UInt64(UInt(bitPattern: list.baseAddress))
         length = UInt32(truncatingIfNeeded: list.count)
     }
 }

@@ -92,7 +92,7 @@ public struct ReceiveMessageMultishot: MultishotOperation, ~Copyable {
         hasEndedWithAddress = false
         entry.opcode = .receiveMessage
         entry.setFile(file)
-        entry.address = UInt64(UInt(bitPattern: kernelData))
+        unsafe entry.address = UInt64(UInt(bitPattern: kernelData))
         entry.length = 1
         entry.operationFlags = ReceivedMessageFlags.ofCall(controlByteCapacity: controlByteCapacity)
         entry.ioPriority = CURING_RECV_MULTISHOT | (pollFirst ? CURING_RECVSEND_POLL_FIRST : 0)

@@ -41,11 +41,11 @@ public struct RegisterDescriptor: SingleShotOperation, ~Copyable {
         unsafe kernelData.initialize(to: DescriptorNumbers(first: number < 0 ? Int32.max : number))
         entry.opcode = .filesUpdate
         entry.fileDescriptor = -1
-        entry.address = UInt64(UInt(bitPattern: kernelData))
+        unsafe entry.address = UInt64(UInt(bitPattern: kernelData))
         entry.length = 1
         let index = place.fileIndex(ringIdentity: entry.ringIdentity)
         // Slots count from zero here, and "any" is a signed number for liburing.
-        entry.offset = index == CURING_FILE_INDEX_ALLOC ? UInt64.max : UInt64(index - 1)
+        unsafe entry.offset = index == CURING_FILE_INDEX_ALLOC ? UInt64.max : UInt64(index - 1)
     }
 
     @inlinable @inline(__always)

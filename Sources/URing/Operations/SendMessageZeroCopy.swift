@@ -148,7 +148,7 @@ public struct SendVectoredToZeroCopy<Element: ByteSource & ~Copyable>: ZeroCopyO
         let list = unsafe buffers.kernelBytesList(
             behind: start, "A send must start within the initialised bytes.", "A vectored send needs at least one buffer.")
         unsafe AddressedHeader.initialize(kernelData, list: list, address: address)
-        entry.address = UInt64(UInt(bitPattern: kernelData))
+        unsafe entry.address = UInt64(UInt(bitPattern: kernelData))
         entry.length = 1
         entry.setZeroCopyRegistration(of: buffers)
     }
@@ -242,7 +242,7 @@ public struct SendMessageZeroCopy: ZeroCopyOperation, ~Copyable {
     @unsafe public mutating func encode(into entry: borrowing SubmissionEntry, kernelData: UnsafeMutablePointer<NoKernelData>) {
         entry.opcode = .sendMessageZeroCopy
         entry.setZeroCopySend(file, flags: flags, pollFirst: pollFirst, reportsUsage: reportsUsage, &record)
-        entry.address = message.beginSending(startingAt: start)
+        unsafe entry.address = message.beginSending(startingAt: start)
         entry.length = 1
     }
 

@@ -288,7 +288,7 @@ extension SubmissionEntry {
     /// Directs a send at an address, which stays in place until the kernel has consumed the entry.
     @inlinable @inline(__always)
     @unsafe func setDestination(_ address: UnsafeMutablePointer<SocketAddress>) {
-        offset = UInt64(UInt(bitPattern: address))
+        unsafe offset = UInt64(UInt(bitPattern: address))
         // `addr_len` is the half of this field with the lower address.
         #if _endian(little)
             fileIndex = unsafe address.pointee.storedByteCount

@@ -55,7 +55,7 @@ public struct SendMessage: SingleShotOperation, ~Copyable {
     @unsafe public mutating func encode(into entry: borrowing SubmissionEntry, kernelData: UnsafeMutablePointer<NoKernelData>) {
         entry.opcode = .sendMessage
         entry.setFile(file)
-        entry.address = message.beginSending(startingAt: start)
+        unsafe entry.address = message.beginSending(startingAt: start)
         entry.length = 1
         entry.operationFlags = flags.kernelBits
         if pollFirst { entry.ioPriority = CURING_RECVSEND_POLL_FIRST }
@@ -123,7 +123,7 @@ public struct ReceiveMessage: SingleShotOperation, ~Copyable {
     @unsafe public mutating func encode(into entry: borrowing SubmissionEntry, kernelData: UnsafeMutablePointer<NoKernelData>) {
         entry.opcode = .receiveMessage
         entry.setFile(file)
-        entry.address = message.beginReceiving(flags: flags)
+        unsafe entry.address = message.beginReceiving(flags: flags)
         entry.length = 1
         entry.operationFlags = flags.rawValue | ReceivedMessageFlags.ofCall(controlByteCapacity: message.controlByteCapacity)
         if pollFirst { entry.ioPriority = CURING_RECVSEND_POLL_FIRST }

@@ -158,15 +158,15 @@ extension SubmissionEntry {
     @inlinable @inline(__always)
     func setSocketCommand(_ command: UInt32) {
         opcode = .uringCmd
-        offset = SubmissionEntry.word(command, 0)
+        unsafe offset = SubmissionEntry.word(command, 0)
     }
 
     /// Names an option and points the entry at its value: the address carries level and name, and the third address the value's.
     @inlinable @inline(__always)
     @unsafe func setSocketOption(level: Int32, name: Int32, value: UnsafeMutablePointer<Int32>) {
-        address = SubmissionEntry.word(UInt32(bitPattern: level), UInt32(bitPattern: name))
+        unsafe address = SubmissionEntry.word(UInt32(bitPattern: level), UInt32(bitPattern: name))
         fileIndex = UInt32(MemoryLayout<Int32>.size)
-        address3 = UInt64(UInt(bitPattern: value))
+        unsafe address3 = UInt64(UInt(bitPattern: value))
     }
 
     /// Two halves in the order of their addresses.

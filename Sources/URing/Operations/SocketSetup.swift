@@ -43,7 +43,7 @@ public struct Socket<File: OwnedFile & ~Copyable>: SingleShotOperation, ~Copyabl
     @unsafe public mutating func encode(into entry: borrowing SubmissionEntry, kernelData: UnsafeMutablePointer<NoKernelData>) {
         entry.opcode = .socket
         entry.fileDescriptor = domain.rawValue
-        entry.offset = UInt64(UInt32(bitPattern: type.rawValue) | flags.kernelBits(for: File.self))
+        unsafe entry.offset = UInt64(UInt32(bitPattern: type.rawValue) | flags.kernelBits(for: File.self))
         entry.length = UInt32(bitPattern: protocolNumber.rawValue)
         entry.setPlace(place, of: File.self)
     }
@@ -253,7 +253,7 @@ extension SubmissionEntry {
     @inlinable @inline(__always)
     @unsafe func setAddress(_ address: SocketAddress, at kernelData: UnsafeMutablePointer<SocketAddress>) {
         unsafe kernelData.initialize(to: address)
-        self.address = UInt64(UInt(bitPattern: kernelData))
-        offset = UInt64(address.storedByteCount)
+        unsafe self.address = UInt64(UInt(bitPattern: kernelData))
+        unsafe offset = UInt64(address.storedByteCount)
     }
 }

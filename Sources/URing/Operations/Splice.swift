@@ -81,9 +81,9 @@ public struct Splice: SingleShotOperation, ~Copyable {
     @unsafe public mutating func encode(into entry: borrowing SubmissionEntry, kernelData: UnsafeMutablePointer<NoKernelData>) {
         entry.opcode = .splice
         entry.setFile(destination)
-        entry.offset = destinationOffset.rawValue
+        unsafe entry.offset = destinationOffset.rawValue
         // The address carries the source's offset.
-        entry.address = sourceOffset.rawValue
+        unsafe entry.address = sourceOffset.rawValue
         entry.setTransfer(of: byteCount, from: source, flags: flags)
     }
 

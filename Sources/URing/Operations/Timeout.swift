@@ -157,7 +157,7 @@ public struct Timeout: SingleShotOperation, ~Copyable {
         entry.opcode = .timeout
         entry.fileDescriptor = -1
         unsafe entry.setTime(kernelData)
-        entry.offset = UInt64(completionCount)
+        unsafe entry.offset = UInt64(completionCount)
         entry.operationFlags = clock.timeoutFlags(isAbsolute: isAbsolute) | (keepsChain ? CURING_TIMEOUT_ETIME_SUCCESS : 0)
     }
 
@@ -186,7 +186,7 @@ extension SubmissionEntry {
     /// Points the entry at a time.
     @inlinable @inline(__always)
     @unsafe func setTime(_ time: UnsafeMutablePointer<KernelTime>) {
-        address = UInt64(UInt(bitPattern: time))
+        unsafe address = UInt64(UInt(bitPattern: time))
         length = 1
     }
 }

@@ -57,7 +57,7 @@ public struct TimeoutMultishot: MultishotOperation, ~Copyable {
         entry.opcode = .timeout
         entry.fileDescriptor = -1
         unsafe entry.setTime(kernelData)
-        entry.offset = UInt64(count ?? 0)
+        unsafe entry.offset = UInt64(count ?? 0)
         entry.operationFlags = clock.timeoutFlags(isAbsolute: false) | CURING_TIMEOUT_MULTISHOT
     }
 

@@ -99,8 +99,8 @@ public struct TimeoutUpdate: SingleShotOperation, ~Copyable {
         entry.opcode = .timeoutRemove
         entry.fileDescriptor = -1
         let userData = entry.target(target)
-        entry.address = isLinked ? UserData.sameSlot(as: userData, kind: .linkedTimeout) : userData
-        entry.offset = UInt64(UInt(bitPattern: kernelData))
+        unsafe entry.address = isLinked ? UserData.sameSlot(as: userData, kind: .linkedTimeout) : userData
+        unsafe entry.offset = UInt64(UInt(bitPattern: kernelData))
         entry.operationFlags =
             CURING_TIMEOUT_UPDATE | (isLinked ? CURING_LINK_TIMEOUT_UPDATE : 0) | (isAbsolute ? CURING_TIMEOUT_ABS : 0)
     }

@@ -149,7 +149,7 @@ public struct WaitID: SingleShotOperation, ~Copyable {
             entry.length = CURING_P_PIDFD
             entry.fileDescriptor = hold.processNumber
         }
-        entry.offset = UInt64(UInt(bitPattern: kernelData))
+        unsafe entry.offset = UInt64(UInt(bitPattern: kernelData))
         entry.fileIndex = flags.rawValue
     }
 

@@ -305,8 +305,8 @@ extension SubmissionEntry {
     /// Names an attribute, and points the entry at its value or the room for it.
     @inlinable @inline(__always)
     @unsafe func setXattr(_ name: borrowing XattrName, value: UnsafeRawBufferPointer) {
-        address = unsafe name.storage.kernelAddress
-        offset = UInt64(UInt(bitPattern: value.baseAddress))
+        unsafe address = unsafe name.storage.kernelAddress
+        unsafe offset = UInt64(UInt(bitPattern: value.baseAddress))
         // More than the kernel takes stays more than that.
         length = UInt32(truncatingIfNeeded: min(value.count, SubmissionEntry.maximumTransfer))
     }

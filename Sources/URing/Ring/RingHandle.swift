@@ -99,8 +99,8 @@ extension SubmissionEntry {
     func setMessage(to ring: borrowing RingHandle, userData: UInt64, result: UInt32, label: UInt16) {
         opcode = .msgRing
         fileDescriptor = ring.numberIfAlive
-        address = CURING_MSG_DATA
-        offset = userData
+        unsafe address = CURING_MSG_DATA
+        unsafe offset = userData
         length = result
         if label != 0 {
             // The lower half has meanings of the kernel's.

@@ -5,7 +5,8 @@ import SystemPackage
 
 /// A submission queue entry being filled in, `struct io_uring_sqe`.
 ///
-/// The names are the kernel's main ones; each says which others share the field. The ring writes the user data itself.
+/// The names are the kernel's main ones; each says which others share the field. The ring writes the user data itself. What may be an address
+/// for the kernel is unsafe: it has to lie in what the operation owns, or in its kernel data.
 @safe @frozen
 public struct SubmissionEntry: ~Copyable {
     @usableFromInline let pointer: UnsafeMutablePointer<curing_sqe>
@@ -56,14 +57,14 @@ public struct SubmissionEntry: ~Copyable {
     }
 
     /// The file offset; also `addr2`.
-    @inlinable
+    @unsafe @inlinable
     public var offset: UInt64 {
         @inline(__always) get { unsafe pointer.pointee.off }
         @inline(__always) nonmutating set { unsafe pointer.pointee.off = newValue }
     }
 
     /// The address of the data; also `splice_off_in`.
-    @inlinable
+    @unsafe @inlinable
     public var address: UInt64 {
         @inline(__always) get { unsafe pointer.pointee.addr }
         @inline(__always) nonmutating set { unsafe pointer.pointee.addr = newValue }
@@ -105,14 +106,14 @@ public struct SubmissionEntry: ~Copyable {
     }
 
     /// A third address.
-    @inlinable
+    @unsafe @inlinable
     public var address3: UInt64 {
         @inline(__always) get { unsafe pointer.pointee.addr3 }
         @inline(__always) nonmutating set { unsafe pointer.pointee.addr3 = newValue }
     }
 
     /// The last eight bytes.
-    @inlinable
+    @unsafe @inlinable
     public var lastWord: UInt64 {
         @inline(__always) get { unsafe pointer.pointee.pad2 }
         @inline(__always) nonmutating set { unsafe pointer.pointee.pad2 = newValue }
@@ -141,7 +142,7 @@ extension SubmissionEntry {
     /// Counts above 0x7ffff000 are cut to that, as read(2) and write(2) cut them: the operation then transfers less than asked for.
     @inlinable @inline(__always)
     @unsafe public func setBytes(_ bytes: UnsafeRawBufferPointer) {
-        address = UInt64(UInt(bitPattern: bytes.baseAddress))
+        unsafe address = UInt64(UInt(bitPattern: bytes.baseAddress))
         length = UInt32(truncatingIfNeeded: min(bytes.count, SubmissionEntry.maximumTransfer))
     }
 

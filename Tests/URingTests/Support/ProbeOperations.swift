@@ -194,7 +194,7 @@ struct CancelOther: SingleShotOperation, ~Copyable {
     @unsafe mutating func encode(into entry: borrowing SubmissionEntry, kernelData: UnsafeMutablePointer<NoKernelData>) {
         entry.opcode = .asyncCancel
         entry.fileDescriptor = -1
-        entry.address = entry.target(token)
+        unsafe entry.address = entry.target(token)
     }
 
     mutating func complete(_ completion: CompletionEntry, kernelData: borrowing NoKernelData) -> Result<Int, Errno> { completion.count }

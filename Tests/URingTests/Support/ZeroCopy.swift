@@ -82,7 +82,7 @@ struct RefusedSend: ZeroCopyOperation, ~Copyable {
     @unsafe mutating func encode(into entry: borrowing SubmissionEntry, kernelData: UnsafeMutablePointer<NoKernelData>) {
         unsafe base.encode(into: entry, kernelData: kernelData)
         switch reason {
-        case .notificationUserData: entry.address3 = 77
+        case .notificationUserData: unsafe entry.address3 = 77
         case .skippedCompletion: entry.flags |= CURING_SQE_CQE_SKIP_SUCCESS
         }
     }

@@ -25,7 +25,7 @@ struct MakePipe: SingleShotOperation, ~Copyable {
         // SAFETY: the kernel data is uninitialised, and the kernel writes two numbers to it before the operation completes.
         unsafe kernelData.initialize(to: Numbers())
         entry.opcode = Self.opcode
-        entry.address = UInt64(UInt(bitPattern: kernelData))
+        unsafe entry.address = UInt64(UInt(bitPattern: kernelData))
         // Close-on-exec, O_CLOEXEC.
         entry.operationFlags = 0o2000000
     }
