@@ -29,6 +29,8 @@ public struct RingLeftovers: Sendable, Hashable {
     private static let many = 16
     /// From how many operations on they are cancelled one by one.
     private static let crowd = 1000
+    /// How many operations the kernel looks at in the time that it takes to call it for a slot in vain.
+    private static let looksPerCall = 128
 
     var submissions: SubmissionQueue
     var completions: CompletionQueue
@@ -71,7 +73,7 @@ public struct RingLeftovers: Sendable, Hashable {
         withdrawUnconsumed()
         reapReady()
         if inFlightCount > 0 && monotonicTime() < end {
-            if inFlightCount > Teardown.crowd { cancelEach(until: end) }
+            if isCrowded { cancelEach(until: end) }
             cancelAll(until: end)
             if cancelsByEntry { cancelAllByEntry() }
             reap(until: end)
@@ -165,6 +167,12 @@ public struct RingLeftovers: Sendable, Hashable {
     /// Asks the kernel to cancel everything.
     private mutating func cancelAll(until end: Duration) {
         cancel(0, flags: CURING_ASYNC_CANCEL_ANY | CURING_ASYNC_CANCEL_ALL, until: end)
+    }
+
+    /// Whether to look at each slot takes less time than to have the kernel look at each operation for each.
+    private var isCrowded: Bool {
+        let count = inFlightCount
+        return count > Teardown.crowd && count / Teardown.looksPerCall * count > table.slotCount
     }
 
     /// Asks the kernel to cancel what the table has, one by one, and takes what ends.
