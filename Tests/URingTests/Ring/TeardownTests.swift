@@ -168,7 +168,7 @@ import Testing
 
     /// The kernel gives out no more than fit into the queue, and looks at all that is left when it is asked to cancel.
     @Test(arguments: [RingOptions.recommended, RingOptions()]) func moreThanTheQueueHoldsEndsInTime(options: RingOptions) throws {
-        var ring = try Ring<Int>(entries: 64, options: options)
+        var ring = try Ring<Int>(entries: 1024, options: options)
         let pipe = try DescriptorPair.pipe()
         for tag in 0..<30_000 { try ring.prepare(Read(pipe.first, into: Buffer(byteCapacity: 1)), tag: tag) }
         try ring.submit()
