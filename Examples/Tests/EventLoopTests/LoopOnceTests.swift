@@ -135,7 +135,6 @@ import URing
         #expect(Set(log.entries) == ["immediate", "timer", "operation", "descriptor"] && log.entries.count == 4)
     }
 
-    /// With what is ready paused, the loop has nothing to do until the timer's time has come.
     @Test(arguments: backends) func s01ARunEndsWhenTheLastOperationIsWithdrawn(_ backend: EventLoop.Backend) throws {
         var loop = try EventLoop(backend: backend)
         let pipe = try TestPipe()
@@ -157,6 +156,7 @@ import URing
         #expect(log == [.invalid])
     }
 
+    /// With what is ready paused, the loop has nothing to do until the timer's time has come.
     @Test(arguments: backends) func s01AWaitTakesNoProcessorTime(_ backend: EventLoop.Backend) throws {
         var loop = try EventLoop(backend: backend)
         let pipe = try TestPipe(containing: [1])

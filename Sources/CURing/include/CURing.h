@@ -1066,7 +1066,8 @@ struct curing_ring {
 /// inherit the mappings: one that used them would move the parent's indexes.
 ///
 /// Returns 0 and fills `out` and `params`, or returns a negative errno with `out` cleared, `params` untouched and everything
-/// released; only `out->features` tells then whether the kernel had made the ring, whose mapping failed. `CURING_SETUP_NO_MMAP` and `CURING_SETUP_REGISTERED_FD_ONLY` are not supported yet: -EINVAL.
+/// released; only `out->features` tells then whether the kernel had made the ring, whose mapping failed. `CURING_SETUP_NO_MMAP` and
+/// `CURING_SETUP_REGISTERED_FD_ONLY` are not supported yet: -EINVAL.
 int curing_ring_create(struct curing_ring *out, uint32_t entries, struct curing_params *params, bool keep_on_fork);
 
 /// Gives a ring queues of other sizes (`CURING_REGISTER_RESIZE_RINGS`), and maps them in place of the old ones. All entries up to `sq_tail`

@@ -131,8 +131,8 @@ public struct SymlinkAt: SingleShotOperation, ~Copyable {
 
     /// Makes an operation that makes a symbolic link; see ``init(to:at:in:)-(PathStorage,_,_)``.
     ///
-    /// The link says what a `FilePath` keeps of its text, which is neither a slash at the end nor one behind another. To copy links, or to have them say
-    /// anything else, use the other initialiser.
+    /// The link says what a `FilePath` keeps of its text, which is neither a slash at the end nor one behind another.
+    /// To copy links, or to have them say anything else, use the other initialiser.
     @inlinable @inline(__always)
     public init(
         to target: FilePath, at path: FilePath,
