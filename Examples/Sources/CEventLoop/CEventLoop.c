@@ -19,11 +19,6 @@ uint32_t event_loop_readiness(int descriptor, uint32_t events) {
     return count > 0 ? (uint16_t)poll_descriptor.revents : 0;
 }
 
-int event_loop_epoll_make(void) {
-    int epoll = epoll_create1(EPOLL_CLOEXEC);
-    return epoll < 0 ? -errno : epoll;
-}
-
 static int control(int epoll, int operation, int descriptor, uint32_t events, uint64_t data) {
     struct epoll_event event = { .events = events, .data.u64 = data };
     return epoll_ctl(epoll, operation, descriptor, &event) < 0 ? -errno : 0;

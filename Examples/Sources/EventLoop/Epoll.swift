@@ -11,7 +11,7 @@ final class EpollSet {
     /// How many events the kernel gives at a time; the others have their turn next.
     private static let eventCount = 64
 
-    let set: OwnedNumber
+    let set: Descriptor
     /// Where the kernel writes events, while it does not.
     var events: EpollEvents?
     /// The descriptors in the set, by place; their events come back with the place, and with a number that tells those apart that had it.
@@ -20,13 +20,15 @@ final class EpollSet {
     private var generation: UInt64 = 0
 
     init() throws(Errno) {
-        set = OwnedNumber(try checked(event_loop_epoll_make()))
+        set = try .epollSet()
         makeEvents()
     }
 
     func makeEvents() {
         events = EpollEvents(capacity: EpollSet.eventCount)
     }
+
+    private var number: Int32 { self.set.unowned.fileDescriptor.rawValue }
 
     /// The descriptor that an event is of, if it is still watched.
     func descriptor(of event: EpollEvent) -> WatchedDescriptor? {
@@ -40,17 +42,17 @@ final class EpollSet {
         guard descriptor.epollEvents != (wanted.isEmpty ? nil : wanted) else { return true }
         if wanted.isEmpty {
             // It fails if somebody has closed the descriptor, and then it is out already.
-            _ = event_loop_epoll_remove(set.number, descriptor.number)
+            _ = event_loop_epoll_remove(number, descriptor.number)
             remove(descriptor)
             return true
         }
         if descriptor.epollData == 0 { descriptor.epollData = makeData(for: descriptor) }
         // The highest bits say how the set is to tell, and not what.
         let events = wanted.rawValue & 0x0fff_ffff
-        var status = event_loop_epoll_change(set.number, descriptor.number, events, descriptor.epollData)
+        var status = event_loop_epoll_change(number, descriptor.number, events, descriptor.epollData)
         if status == -Errno.noSuchFileOrDirectory.rawValue {
             // It is new, or somebody has closed the descriptor and its number means another file now.
-            status = event_loop_epoll_add(set.number, descriptor.number, events, descriptor.epollData)
+            status = event_loop_epoll_add(number, descriptor.number, events, descriptor.epollData)
         }
         guard status == 0 else {
             remove(descriptor)

@@ -235,8 +235,8 @@ public struct EventLoop: ~Copyable {
                 try prepare(place)
             } catch {
                 // It tells the ring the next time, unless it is an operation that was dropped.
-                if sources[Int(place)].kind == .operation && !sources[Int(place)].hasEnded { dropOperation(place) }
-                enqueue(place)
+                let isDropped = sources[Int(place)].kind == .operation && !sources[Int(place)].hasEnded
+                if isDropped { dropOperation(place) } else { enqueue(place) }
                 throw error
             }
             freeIfDone(place)
@@ -338,21 +338,6 @@ public struct EventLoop: ~Copyable {
 
     /// When something is due that no descriptor tells, as `TimeoutClock.monotonic.now` counts it.
     public var nextDeadline: Duration? { immediates.isEmpty ? timers.nextDeadline : .zero }
-}
-
-/// A descriptor of the loop's own, by its number.
-struct OwnedNumber: ~Copyable {
-    let number: Int32
-
-    init(_ number: Int32) {
-        self.number = number
-    }
-
-    deinit {
-        try? FileDescriptor(rawValue: number).close()
-    }
-
-    var unowned: UnownedDescriptor { UnownedDescriptor(FileDescriptor(rawValue: number)) }
 }
 
 /// Turns a negated error number into an error.

@@ -30,8 +30,6 @@ void event_loop_clear(int event_descriptor);
 /// What a descriptor is ready for at this moment, of these events and those that poll(2) reports in any case.
 uint32_t event_loop_readiness(int descriptor, uint32_t events);
 
-/// Makes an epoll set; its number or a negated error number.
-int event_loop_epoll_make(void);
 /// Adds a descriptor to an epoll set, changes what it is watched for, or takes it out; 0 or a negated error number.
 int event_loop_epoll_add(int epoll, int descriptor, uint32_t events, uint64_t data);
 int event_loop_epoll_change(int epoll, int descriptor, uint32_t events, uint64_t data);
